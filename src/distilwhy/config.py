@@ -1,0 +1,251 @@
+"""The experiment file: typed, every field documented, all faults reported at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from distilwhy.errors import ConfigError, Fault, raise_faults
+from distilwhy.files import describe, read_text
+from distilwhy.records import DataKind
+
+SettingsT = TypeVar("SettingsT", bound="Settings")
+
+Precision = Literal["auto", "fp32", "bf16"]
+Fraction = Field(ge=0.0, le=1.0)
+
+
+class Settings(BaseModel):
+    """Base of all settings: immutable, unknown keys refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class TeachingSettings(Settings):
+    """How the teacher is asked."""
+
+    steps: tuple[Literal["rationale", "critique", "revision", "counterfactual"], ...] = Field(
+        ("rationale", "critique", "revision", "counterfactual"),
+        description="Steps to run; revision needs critique, critique needs rationale.",
+    )
+    shots: int = Field(7, ge=1, le=7, description="Worked examples in each prompt.")
+    adjective_pairs: int | Literal["all"] = Field(
+        8,
+        description="Pairs of adjectives drawn from; few keep prompt prefixes equal, "
+        "'all' (306) is the paper's way.",
+    )
+    counterfactuals: Literal["all", "one"] = Field(
+        "all", description="Argue for every wrong choice, or for one drawn by seed."
+    )
+    max_new_tokens: int = Field(96, ge=1, description="Token limit of one text.")
+    chat: bool = Field(False, description="Use the model's chat template.")
+    batch_size: int = Field(16, ge=1, description="Prompts answered together by a local model.")
+
+    @field_validator("adjective_pairs")
+    @classmethod
+    def _check_pairs(cls, value: int | str) -> int | str:
+        if isinstance(value, int) and not 1 <= value <= 306:
+            raise ValueError("must be from 1 to 306, or 'all'")
+        return value
+
+    @model_validator(mode="after")
+    def _check_steps(self) -> TeachingSettings:
+        for step, needed in (("revision", "critique"), ("critique", "rationale")):
+            if step in self.steps and needed not in self.steps:
+                raise ValueError(f"step {step!r} needs step {needed!r}")
+        return self
+
+
+class TeacherSettings(TeachingSettings):
+    """The teacher and how it is asked."""
+
+    model: str = Field(description="Model string, e.g. embedded, hf:NAME, gguf:FILE.")
+
+
+class LoraSettings(Settings):
+    """Low-rank adaptation by peft (Hu et al. 2021, arXiv 2106.09685)."""
+
+    rank: int = Field(16, ge=1, description="Rank of the update matrices.")
+    scale: float = Field(32.0, gt=0, description="peft's lora_alpha.")
+    dropout: float = Field(0.0, ge=0, lt=1, description="Dropout on the update's input.")
+    targets: str | tuple[str, ...] = Field("all-linear", description="Layers adapted, by name.")
+
+
+class StudentSettings(Settings):
+    """One student model."""
+
+    model: str = Field(description="Model string, e.g. hf:google/t5-v1_1-base.")
+    lora: LoraSettings | None = Field(None, description="Train adapters instead of all weights.")
+    name: str | None = Field(None, description="Short name in tables; the model's own when unset.")
+
+    @property
+    def label(self) -> str:
+        """The student's short name in tables and folder names."""
+        return self.name or self.model.rsplit("/", 1)[-1].rsplit(":", 1)[-1]
+
+
+class MethodSettings(Settings):
+    """A training method and its weights (paper, section on student training)."""
+
+    method: str = Field("multitask", description="Name of a method.")
+    alpha: float = Field(0.5, ge=0, le=1, description="Weight of predict against explain.")
+    beta: float = Field(0.5, ge=0, le=1, description="Weight of factual against counterfactual.")
+    gamma: float = Field(0.5, ge=0, le=1, description="Weight of multitask against counterfactual.")
+    views: dict[str, float] | None = Field(
+        None, description="Weights of views by name, for a method of your own."
+    )
+    counterfactual_form: Literal["input", "decoder"] = Field(
+        "input",
+        description="Where the wrong rationale stands: in the input (the paper), or in the "
+        "target, masked from the loss (SCOTT).",
+    )
+    wrong_choices: Literal["one", "all"] = Field(
+        "one", description="Wrong choices a question in training: one drawn by seed, or all."
+    )
+
+
+class Condition(MethodSettings):
+    """A method on a kind of data."""
+
+    data: DataKind = Field("unrevised", description="Learn from rationales or from revisions.")
+
+    @property
+    def label(self) -> str:
+        """The condition's name in tables, e.g. ``multitask : unrevised``."""
+        return f"{self.method} : {self.data}"
+
+
+class TrainingSettings(Settings):
+    """How a student is trained."""
+
+    epochs: float = Field(2.0, gt=0, description="Passes over the training examples.")
+    max_steps: int | None = Field(None, ge=1, description="Stop after so many steps instead.")
+    learning_rate: float = Field(1e-4, gt=0, description="Peak learning rate of AdamW.")
+    schedule: str = Field("linear", description="Learning-rate schedule of transformers.")
+    warmup: float = Field(0.05, ge=0, lt=1, description="Share of steps that warm up.")
+    weight_decay: float = Field(0.0, ge=0, description="AdamW weight decay.")
+    batch_size: int = Field(8, ge=1, description="Examples a step; each brings all its views.")
+    micro_batches: int = Field(
+        1, ge=1, description="Forward passes that a step is cut into, rows sorted by length."
+    )
+    max_source_tokens: int = Field(300, ge=8, description="Inputs are cut at so many tokens.")
+    max_target_tokens: int = Field(200, ge=2, description="Targets are cut at so many tokens.")
+    held_out: float = Field(
+        0.1, ge=0, lt=1, description="Share of training examples held out to choose a checkpoint."
+    )
+    evaluations: int = Field(4, ge=1, description="Held-out evaluations over the run.")
+    precision: Precision = Field("auto", description="bf16 where the machine does it well.")
+    gradient_checkpointing: bool = Field(False, description="Trade time for memory.")
+    seed: int = Field(0, ge=0, description="Seed of everything random in training.")
+    trackers: tuple[str, ...] = Field((), description="transformers' report_to, e.g. tensorboard.")
+
+
+class PredictionSettings(Settings):
+    """How students and teachers are asked for answers."""
+
+    batch_size: int = Field(32, ge=1, description="Questions answered together.")
+    max_new_tokens: int = Field(120, ge=1, description="Token limit of one text.")
+    rationales: bool = Field(True, description="Also generate rationales where a pass is separate.")
+    precision: Precision = Field("auto", description="bf16 where the machine does it well.")
+
+
+class Limits(Settings):
+    """How many examples of each split are used; unset means all."""
+
+    train: int | None = Field(None, ge=2, description="Training examples.")
+    validation: int | None = Field(None, ge=1, description="Validation examples.")
+    test: int | None = Field(None, ge=1, description="Test examples.")
+
+
+class Experiment(Settings):
+    """A whole experiment: every condition by student by seed is a cell."""
+
+    name: str = Field("experiment", description="Title of the report.")
+    task: str | dict[str, Any] = Field(description="A task's name, a task file, or a custom task.")
+    annotations: str | None = Field(
+        None, description="Annotations file to use instead of asking the teacher."
+    )
+    teacher: TeacherSettings | None = Field(None, description="The teacher.")
+    students: tuple[StudentSettings, ...] = Field(min_length=1, description="Student models.")
+    conditions: tuple[Condition, ...] = Field(min_length=1, description="Methods by data kind.")
+    seeds: tuple[int, ...] = Field((0,), min_length=1, description="Training seeds.")
+    seed: int = Field(0, ge=0, description="Seed of prompts, draws and subsets.")
+    limits: Limits = Field(Limits(), description="Subset sizes.")
+    training: TrainingSettings = Field(TrainingSettings(), description="Training.")
+    prediction: PredictionSettings = Field(PredictionSettings(), description="Prediction.")
+    ask_teacher: bool = Field(
+        True, description="Also measure the teacher's own accuracy, without the gold answer."
+    )
+
+    @model_validator(mode="after")
+    def _check_whole(self) -> Experiment:
+        if (self.teacher is None) == (self.annotations is None):
+            raise ValueError("give either a teacher or an annotations file")
+        for name, values in (
+            ("seeds", self.seeds),
+            ("conditions", [condition.label for condition in self.conditions]),
+            ("students", [student.label for student in self.students]),
+        ):
+            if len(set(values)) != len(values):
+                raise ValueError(f"{name}: two are the same; give each its own name")
+        return self
+
+
+def load_experiment(path: Path) -> Experiment:
+    """Read an experiment file.
+
+    Args:
+        path: A YAML file with the fields of :class:`Experiment`.
+
+    Raises:
+        ConfigError: When it is missing or not YAML, or naming all its faults together.
+    """
+    return validate(Experiment, read_yaml(path), str(path))
+
+
+def read_yaml(path: Path) -> Any:
+    """Read a YAML file with safe types only.
+
+    Raises:
+        ConfigError: When it is not YAML.
+    """
+    try:
+        return yaml.safe_load(read_text(path))
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f":{mark.line + 1}" if mark else ""
+        problem = getattr(error, "problem", None) or "cannot be parsed"
+        raise ConfigError(f"{path}{line}: not valid YAML ({problem}).", "Mend the file.") from error
+
+
+def validate(model: type[SettingsT], values: Any, source: str) -> SettingsT:
+    """Turn plain values into settings; all faults are reported together.
+
+    Args:
+        model: The settings class.
+        values: A mapping, as read from YAML.
+        source: Where the values come from, for messages.
+
+    Raises:
+        ConfigError: When any field is unknown, missing or out of range.
+    """
+    if not isinstance(values, dict):
+        raise ConfigError(f"{source} does not hold fields.", "Write 'field: value' lines.")
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        faults = [Fault(source, _with_known(what, model)) for what in describe(error)]
+        raise_faults(ConfigError, source, faults, "Every field is described in docs/config.md.")
+        raise
+
+
+def _with_known(clause: str, model: type[BaseModel]) -> str:
+    """Name the known fields where an unknown top-level one was given."""
+    place, _, message = clause.partition(": ")
+    if "extra inputs" not in message:
+        return clause
+    known = f" (known: {', '.join(model.model_fields)})" if "." not in place else ""
+    return f"unknown field {place!r}{known}"

@@ -1,0 +1,91 @@
+"""The generator protocol: text in, text out, for teachers, students, judges and exported files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+Finish = Literal["stop", "length"]
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """How texts are decoded; part of the key under which a text is stored.
+
+    Args:
+        max_new_tokens: Token limit of one text.
+        stop: Strings that end a text; the text is cut before the first of them.
+        temperature: 0 decodes greedily; sampling divides the logits by it.
+        seed: Seed of sampling; unused when greedy.
+        chat: Whether prompts are wrapped in the model's chat template.
+    """
+
+    max_new_tokens: int = 96
+    stop: tuple[str, ...] = ()
+    temperature: float = 0.0
+    seed: int = 0
+    chat: bool = False
+
+
+@dataclass(frozen=True)
+class Generated:
+    """One generated text.
+
+    Args:
+        text: The text, cut before the first stop string, special tokens removed.
+        finish: ``stop`` when the model ended it or a stop string came, else ``length``.
+        prompt_tokens: Tokens in the prompt.
+        completion_tokens: Tokens generated.
+    """
+
+    text: str
+    finish: Finish
+    prompt_tokens: int
+    completion_tokens: int
+
+
+class Generator(Protocol):
+    """Any language model behind two verbs."""
+
+    name: str
+    """The model string, which names the model in manifests and stores."""
+
+    def generate(
+        self, prompts: Sequence[str], decoding: Decoding
+    ) -> Iterator[tuple[int, Generated]]:
+        """Yield ``(index of the prompt, its text)`` as texts finish, in any order.
+
+        Args:
+            prompts: The prompts; equal prefixes next to each other are cheapest.
+            decoding: How to decode.
+        """
+        ...
+
+    def score(self, prompts: Sequence[str], continuations: Sequence[str]) -> list[float]:
+        """Return the log-likelihood (nats, summed over tokens) of each continuation.
+
+        Args:
+            prompts: One prompt for each continuation.
+            continuations: Texts appended to the prompts.
+        """
+        ...
+
+
+Progress = Callable[[int, int], None]
+"""Called with (done, total) while work goes on."""
+
+
+def generate_all(
+    generator: Generator,
+    prompts: Sequence[str],
+    decoding: Decoding,
+    progress: Progress | None = None,
+) -> list[Generated]:
+    """Return the texts of all prompts, in the prompts' order."""
+    results: dict[int, Generated] = {}
+    for index, generated in generator.generate(prompts, decoding):
+        results[index] = generated
+        if progress is not None:
+            progress(len(results), len(prompts))
+    return [results[index] for index in range(len(prompts))]

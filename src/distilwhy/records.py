@@ -1,0 +1,126 @@
+"""The records that stages exchange: example, teacher text, annotation, prediction."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Family = Literal["multiple_choice", "nli", "yes_no"]
+"""How a question is asked: lettered choices, premise and hypothesis, or yes/no."""
+
+DataKind = Literal["unrevised", "revised"]
+"""Which explanation a student learns from: the teacher's rationale, or its revision."""
+
+LETTERS = "abcdefghijklmnopqrstuvwxyz"
+
+
+class Record(BaseModel):
+    """Base of all records: immutable, unknown fields refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Example(Record):
+    """One question of a task.
+
+    Args:
+        id: Unique within its split.
+        question: The question; for natural language inference, the hypothesis.
+        choices: Two to 26 distinct answers, in the order in which they are lettered.
+        answer: The text of the right choice; ``None`` where it is not known.
+        context: Text that the question refers to; for natural language inference, the premise.
+        family: How the question is asked.
+    """
+
+    id: str = Field(min_length=1)
+    question: str = Field(min_length=1)
+    choices: tuple[str, ...] = Field(min_length=2, max_length=len(LETTERS))
+    answer: str | None = None
+    context: str | None = None
+    family: Family = "multiple_choice"
+
+    @model_validator(mode="after")
+    def _check_choices(self) -> Self:
+        if any(not choice.strip() for choice in self.choices):
+            raise ValueError("a choice is empty")
+        if len(set(self.choices)) != len(self.choices):
+            raise ValueError("two choices are the same")
+        if self.answer is not None and self.answer not in self.choices:
+            raise ValueError(f"answer {self.answer!r} is not among the choices")
+        return self
+
+    def letter(self, choice: str) -> str:
+        """Return the letter, ``a`` first, under which a choice is shown."""
+        return LETTERS[self.choices.index(choice)]
+
+    @property
+    def wrong_choices(self) -> tuple[str, ...]:
+        """All choices but the right one, in order."""
+        return tuple(choice for choice in self.choices if choice != self.answer)
+
+
+class TeacherText(Record):
+    """One text by the teacher, cleaned, with what was noticed about it.
+
+    Args:
+        text: The cleaned text, one paragraph.
+        finish: ``stop`` when the teacher ended it, ``length`` when it hit the token limit,
+            ``unknown`` for imported texts.
+        flags: Names of the quality gates that it failed, e.g. ``looping``.
+        prompt_tokens: Tokens in the prompt; ``None`` when unknown.
+        completion_tokens: Tokens generated; ``None`` when unknown.
+    """
+
+    text: str
+    finish: Literal["stop", "length", "unknown"] = "unknown"
+    flags: tuple[str, ...] = ()
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+
+
+class Annotation(Record):
+    """All that the teacher said of one example.
+
+    Args:
+        example: The example annotated.
+        teacher: The teacher's model string, or the source of imported texts.
+        rationale: The explanation of the right answer (``unrevised`` data).
+        critique: The critique of the rationale.
+        revision: The rationale after critique and revision (``revised`` data).
+        counterfactuals: For each choice, an explanation written as if that choice were right.
+    """
+
+    example: Example
+    teacher: str
+    rationale: TeacherText | None = None
+    critique: TeacherText | None = None
+    revision: TeacherText | None = None
+    counterfactuals: dict[str, TeacherText] = Field(default_factory=dict)
+
+    def explanation(self, data: DataKind) -> TeacherText | None:
+        """Return the explanation that a student of this data kind learns from, if there is one."""
+        return self.rationale if data == "unrevised" else self.revision
+
+
+class Prediction(Record):
+    """What a student (or the teacher, or a baseline) answered to one example.
+
+    Args:
+        example: The example asked; its ``answer`` is the gold label.
+        answer: The choice that the answer text was parsed to; ``None`` when unparsable.
+        answer_text: The generated text that holds the answer, unchanged.
+        rationale: The explanation given; ``None`` when the predictor gives none.
+        generated_tokens: Tokens generated for this example, both texts together.
+    """
+
+    example: Example
+    answer: str | None = None
+    answer_text: str = ""
+    rationale: str | None = None
+    generated_tokens: int = 0
+
+    @property
+    def correct(self) -> bool:
+        """Whether the parsed answer is the gold label; an unparsable answer is wrong."""
+        return self.answer is not None and self.answer == self.example.answer

@@ -1,0 +1,53 @@
+"""A task: a data set plus how its questions are shown; loading is by file, folder or Hub name."""
+
+from __future__ import annotations
+
+from typing import Literal, Protocol
+
+from distilwhy.records import LETTERS, Example, Family
+from distilwhy.registry import Registry
+
+Split = Literal["train", "validation", "test"]
+SPLITS: tuple[Split, ...] = ("train", "validation", "test")
+
+
+class Task(Protocol):
+    """What a task offers to the stages."""
+
+    name: str
+    family: Family
+
+    def load(self, split: Split, limit: int | None = None, seed: int = 0) -> list[Example]:
+        """Return the examples of a split.
+
+        Args:
+            split: Which split; never mixed with another.
+            limit: Take so many at most, drawn by seed and kept in file order; ``None`` takes all.
+            seed: Seed of that draw.
+
+        Raises:
+            DataError: Naming all faulty rows together.
+        """
+        ...
+
+
+TASKS: Registry[Task] = Registry("task")
+
+
+def question_text(example: Example) -> str:
+    """Return an example's question as it is shown to teachers and students.
+
+    The same text everywhere: the context or premise line where there is one, the question, the
+    lettered choices.
+    """
+    lines = []
+    if example.family == "nli":
+        lines = [f"Premise: {example.context}", f"Hypothesis: {example.question}"]
+    else:
+        lines = [f"Context: {example.context}"] if example.context else []
+        lines.append(f"Question: {example.question}")
+    shown = (
+        f"({letter}) {choice}" for letter, choice in zip(LETTERS, example.choices, strict=False)
+    )
+    lines.append(f"Choices: {' '.join(shown)}")
+    return "\n".join(lines)

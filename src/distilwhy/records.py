@@ -27,7 +27,8 @@ class Example(Record):
     Args:
         id: Unique within its split.
         question: The question; for natural language inference, the hypothesis.
-        choices: Two to 26 distinct answers, in the order in which they are lettered.
+        choices: Two to 26 answers, in the order in which they are lettered. A choice may stand twice
+            (CommonsenseQA has such questions); all measures treat equal texts as one choice.
         answer: The text of the right choice; ``None`` where it is not known.
         context: Text that the question refers to; for natural language inference, the premise.
         family: How the question is asked.
@@ -44,20 +45,20 @@ class Example(Record):
     def _check_choices(self) -> Self:
         if any(not choice.strip() for choice in self.choices):
             raise ValueError("a choice is empty")
-        if len(set(self.choices)) != len(self.choices):
-            raise ValueError("two choices are the same")
+        if len(set(self.choices)) < 2:
+            raise ValueError("all choices are the same")
         if self.answer is not None and self.answer not in self.choices:
             raise ValueError(f"answer {self.answer!r} is not among the choices")
         return self
 
     def letter(self, choice: str) -> str:
-        """Return the letter, ``a`` first, under which a choice is shown."""
+        """Return the letter, ``a`` first, under which a choice is first shown."""
         return LETTERS[self.choices.index(choice)]
 
     @property
     def wrong_choices(self) -> tuple[str, ...]:
-        """All choices but the right one, in order."""
-        return tuple(choice for choice in self.choices if choice != self.answer)
+        """All distinct choices but the right one, in order."""
+        return tuple(dict.fromkeys(choice for choice in self.choices if choice != self.answer))
 
 
 class TeacherText(Record):
@@ -124,3 +125,77 @@ class Prediction(Record):
     def correct(self) -> bool:
         """Whether the parsed answer is the gold label; an unparsable answer is wrong."""
         return self.answer is not None and self.answer == self.example.answer
+
+
+class CurvePoint(Record):
+    """One point of a training curve.
+
+    Args:
+        step: Optimiser steps done.
+        loss: Mean of the method's loss since the last point; ``None`` at evaluations.
+        held_out_loss: The method's loss on held-out training rows; ``None`` between evaluations.
+        held_out_views: Each view's own mean token loss on held-out rows, in nats.
+    """
+
+    step: int
+    loss: float | None = None
+    held_out_loss: float | None = None
+    held_out_views: dict[str, float] = Field(default_factory=dict)
+
+
+class TrainingSummary(Record):
+    """What a training run did and cost.
+
+    Args:
+        examples: Training examples, held-out ones not counted.
+        held_out: Held-out training examples.
+        rows: Rows (view by example) trained on, one epoch.
+        steps: Optimiser steps done.
+        best_step: Step of the checkpoint kept.
+        seconds: Wall time of training and its held-out evaluations.
+        tokens: Source and target tokens trained on, padding not counted.
+        tokens_per_second: ``tokens / seconds``.
+        padding_share: Share of padding among all token positions computed.
+        peak_memory_mb: Peak memory of the process (or the GPU), in MiB.
+        precision: ``fp32`` or ``bf16``.
+        parameters: Parameters of the model.
+        trainable_parameters: Of these, trained ones.
+        curve: Training curve.
+    """
+
+    examples: int
+    held_out: int
+    rows: int
+    steps: int
+    best_step: int
+    seconds: float
+    tokens: int
+    tokens_per_second: float
+    padding_share: float
+    peak_memory_mb: float
+    precision: str
+    parameters: int
+    trainable_parameters: int
+    curve: tuple[CurvePoint, ...] = ()
+
+
+class PredictionSummary(Record):
+    """What a prediction run cost.
+
+    Args:
+        examples: Questions answered.
+        seconds: Wall time, loading the model not counted.
+        generated_tokens: Tokens generated.
+        tokens_per_second: ``generated_tokens / seconds``.
+        peak_memory_mb: Peak memory of the process (or the GPU), in MiB.
+        precision: ``fp32`` or ``bf16``.
+        parameters: Parameters of the model; ``None`` when unknown.
+    """
+
+    examples: int
+    seconds: float
+    generated_tokens: int
+    tokens_per_second: float
+    peak_memory_mb: float
+    precision: str
+    parameters: int | None = None

@@ -1,0 +1,65 @@
+"""The figures that summarise one predictor's predictions: the content of metrics.json."""
+
+from __future__ import annotations
+
+from distilwhy.records import PredictionSummary, Record, TrainingSummary
+
+
+class ClassMetrics(Record):
+    """Results for one class (a label, or a position of the right choice where labels vary).
+
+    Args:
+        n: Examples whose gold label is this class.
+        accuracy: Share of them answered rightly (recall).
+        predicted: Examples answered with this class.
+    """
+
+    n: int
+    accuracy: float
+    predicted: int
+
+
+class ExplanationMetrics(Record):
+    """Surface figures of the explanations; none of them shows that an explanation is faithful.
+
+    Args:
+        n: Explanations, empty ones not counted.
+        words_mean: Mean length in words.
+        words_sd: Standard deviation of the length.
+        distractor_mentions: Mean number of distinct wrong choices that an explanation names.
+        states_answer: Share that states an answer at all.
+        states_other_answer: Share that states an answer other than the predictor's own.
+    """
+
+    n: int
+    words_mean: float
+    words_sd: float
+    distractor_mentions: float
+    states_answer: float
+    states_other_answer: float
+
+
+class Metrics(Record):
+    """Figures of one predictor.
+
+    Args:
+        n: Examples.
+        accuracy: Share answered rightly; unparsable answers count as wrong.
+        ci_low: Lower end of the 95 % bootstrap interval of the accuracy.
+        ci_high: Its upper end.
+        unparsed: Answers that name no choice (a count).
+        classes: Results per class.
+        explanations: Explanation figures; ``None`` when there are none.
+        prediction: What prediction cost.
+        training: What training cost.
+    """
+
+    n: int
+    accuracy: float
+    ci_low: float
+    ci_high: float
+    unparsed: int
+    classes: dict[str, ClassMetrics]
+    explanations: ExplanationMetrics | None = None
+    prediction: PredictionSummary | None = None
+    training: TrainingSummary | None = None

@@ -43,6 +43,9 @@ class TeachingSettings(Settings):
     max_new_tokens: int = Field(96, ge=1, description="Token limit of one text.")
     chat: bool = Field(False, description="Use the model's chat template.")
     batch_size: int = Field(16, ge=1, description="Prompts answered together by a local model.")
+    prompts: str | None = Field(
+        None, description="Prompt file of your own (docs/teaching.md); the shipped one when unset."
+    )
 
     @field_validator("adjective_pairs")
     @classmethod
@@ -221,13 +224,19 @@ def read_yaml(path: Path) -> Any:
         raise ConfigError(f"{path}{line}: not valid YAML ({problem}).", "Mend the file.") from error
 
 
-def validate(model: type[SettingsT], values: Any, source: str) -> SettingsT:
+def validate(
+    model: type[SettingsT],
+    values: Any,
+    source: str,
+    remedy: str = "Every field is described in docs/config.md.",
+) -> SettingsT:
     """Turn plain values into settings; all faults are reported together.
 
     Args:
         model: The settings class.
         values: A mapping, as read from YAML.
         source: Where the values come from, for messages.
+        remedy: What the user should do about a fault.
 
     Raises:
         ConfigError: When any field is unknown, missing or out of range.
@@ -238,7 +247,7 @@ def validate(model: type[SettingsT], values: Any, source: str) -> SettingsT:
         return model.model_validate(values)
     except ValidationError as error:
         faults = [Fault(source, _with_known(what, model)) for what in describe(error)]
-        raise_faults(ConfigError, source, faults, "Every field is described in docs/config.md.")
+        raise_faults(ConfigError, source, faults, remedy)
         raise
 
 

@@ -89,7 +89,8 @@ class Annotation(Record):
         rationale: The explanation of the right answer (``unrevised`` data).
         critique: The critique of the rationale.
         revision: The rationale after critique and revision (``revised`` data).
-        counterfactuals: For each choice, an explanation written as if that choice were right.
+        counterfactuals: For wrong choices, an explanation written as if that choice were right;
+            the rationale stands for the right one.
     """
 
     example: Example

@@ -1,0 +1,83 @@
+"""Words and normal forms of short texts: what it means that two texts say the same."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from functools import lru_cache
+
+_OPENING = "\"'`*_“”‘’«»„([{<"
+_CLOSING = "\"'`*_“”‘’«»)]}>.,;:!?…"
+_ARTICLE = re.compile(r"(?:the|an|a)\s+(?=\S)")
+_WORD = re.compile(r"\d+(?:[.,]\d+)*[%+#]*|[^\W\d_]+(?:['’][^\W\d_]+)*[%+#]*|\w", re.UNICODE)
+
+
+def collapse(text: str) -> str:
+    """Return the text with compatible characters unified and runs of white space made one space."""
+    return " ".join(unicodedata.normalize("NFKC", text).split())
+
+
+def trim(text: str) -> str:
+    """Return the collapsed, case-folded text without the quotes, brackets and stops around it."""
+    folded = collapse(collapse(text).casefold())
+    trimmed = folded.lstrip(_OPENING + " ").rstrip(_CLOSING + " ")
+    return trimmed or folded
+
+
+def normalise(text: str) -> str:
+    """Return the form in which two answers are compared.
+
+    Unicode compatibility forms, case, white space, surrounding quotes, brackets and stops, and
+    leading articles make no difference. A text of nothing else is kept, so the form of a text that
+    is not blank is never empty.
+    """
+    form = trim(text)
+    while True:
+        shorter = trim(_ARTICLE.sub("", form, count=1)) if _ARTICLE.match(form) else trim(form)
+        if shorter == form:
+            return form
+        form = shorter
+
+
+@lru_cache(maxsize=8192)
+def words(text: str) -> tuple[str, ...]:
+    """Return the case-folded words of a text; a number with its stops is one word."""
+    return tuple(_WORD.findall(unicodedata.normalize("NFKC", text).casefold().replace("’", "'")))
+
+
+@lru_cache(maxsize=65536)
+def singular(word: str) -> str:
+    """Return a word without its English possessive or plural ending; a rule, not a dictionary."""
+    word = word.removesuffix("'s").removesuffix("'")
+    if len(word) <= 3 or word.endswith(("ss", "us", "is")) or not word.endswith("s"):
+        return word
+    if word.endswith("ies") and len(word) > 4:
+        return word[:-3] + "y"
+    if word.endswith(("ches", "shes", "sses", "xes", "zes")):
+        return word[:-2]
+    return word[:-1]
+
+
+@lru_cache(maxsize=8192)
+def _stems(text: str) -> tuple[str, ...]:
+    return tuple(singular(word) for word in words(text))
+
+
+def mentions(text: str, choice: str) -> bool:
+    """Return whether a text names a choice, as whole words, whatever its case and number.
+
+    Args:
+        text: Any text.
+        choice: The choice; a leading article is left aside. A choice that holds no word (``$$``)
+            is looked for between white space.
+    """
+    wanted = _stems(normalise(choice))
+    if not wanted:
+        return collapse(choice) in collapse(text).split(" ")
+    found = _stems(text)
+    size = len(wanted)
+    return any(
+        found[start : start + size] == wanted
+        for start in range(len(found) - size + 1)
+        if found[start] == wanted[0]
+    )

@@ -1,0 +1,87 @@
+"""Everything random in teaching, drawn by a hash of (seed, example, step): stable everywhere."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from functools import lru_cache
+from itertools import permutations
+from typing import Literal, TypeVar
+
+from distilwhy.errors import DataError
+from distilwhy.records import Example
+
+T = TypeVar("T")
+
+AdjectivePair = tuple[str, str]
+
+
+def stable_number(*parts: str | int) -> int:
+    """Return a number that depends on the parts only, equal in every process and version.
+
+    Args:
+        parts: What it is drawn for, e.g. the experiment's seed, an example's id, a step.
+
+    Returns:
+        An integer in [0, 2**256).
+    """
+    text = json.dumps(parts, ensure_ascii=True, separators=(",", ":"))
+    return int.from_bytes(hashlib.sha256(text.encode("ascii")).digest(), "big")
+
+
+def draw(options: Sequence[T], *parts: str | int) -> T:
+    """Return one of the options, each equally likely, drawn by :func:`stable_number`.
+
+    Raises:
+        ValueError: When there are no options.
+    """
+    if not options:
+        raise ValueError("nothing to draw from")
+    return options[stable_number(*parts) % len(options)]
+
+
+@lru_cache(maxsize=16)
+def adjective_pool(
+    adjectives: tuple[str, ...], pairs: int | Literal["all"], seed: int
+) -> tuple[AdjectivePair, ...]:
+    """Return the ordered pairs of distinct adjectives that prompts draw from.
+
+    A small pool keeps the prefixes of prompts equal, so that they are computed once; a larger
+    pool of the same seed holds the smaller one.
+
+    Args:
+        adjectives: All adjectives; 18 of them make 306 ordered pairs.
+        pairs: Size of the pool, or ``all``, which is the paper's way.
+        seed: The experiment's seed.
+    """
+    every = list(permutations(adjectives, 2))
+    if pairs == "all":
+        return tuple(every)
+    return tuple(sorted(every, key=lambda pair: stable_number(seed, "pool", *pair))[:pairs])
+
+
+def draw_adjectives(
+    pool: Sequence[AdjectivePair], seed: int, example_id: str, step: str
+) -> AdjectivePair:
+    """Return the adjective pair of one prompt."""
+    return draw(pool, seed, example_id, step, "adjectives")
+
+
+def draw_flaw(flaws: Sequence[str], seed: int, example_id: str) -> str:
+    """Return the flaw that an example's critique and revision are asked about."""
+    return draw(flaws, seed, example_id, "critique", "flaw")
+
+
+def draw_wrong_choice(example: Example, seed: int) -> str:
+    """Return one wrong choice of an example.
+
+    Raises:
+        DataError: When the example's answer is not known.
+    """
+    if example.answer is None:
+        raise DataError(
+            f"Example {example.id!r} has no answer, so its wrong choices are not known.",
+            "Give an answer to every training example.",
+        )
+    return draw(example.wrong_choices, seed, example.id, "counterfactual", "choice")

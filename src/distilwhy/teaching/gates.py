@@ -1,0 +1,312 @@
+"""Cleaning of teacher texts, and gates that note what is wrong with them.
+
+A gate never changes or drops a text: it names a fault, and the counts go into the report. A new gate
+is a new function in ``GATES``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
+
+from distilwhy.records import LETTERS, Annotation, Example, Record, TeacherText
+from distilwhy.tasks.answers import normalise, stated_answer
+from distilwhy.tasks.words import words
+
+Step = Literal["rationale", "critique", "revision", "counterfactual"]
+Finish = Literal["stop", "length", "unknown"]
+STEPS: tuple[Step, ...] = ("rationale", "critique", "revision", "counterfactual")
+
+_SENTENCE_END = re.compile(r"[.!?…]+[\"'”’)\]*]*(?=\s|$)")
+_ABBREVIATION = re.compile(
+    r"(?:\b(?:Mr|Mrs|Ms|Dr|Prof|St|Mt|vs|approx|Jr|Sr|Inc|Ltd|e\.g|i\.e|cf)|\b[A-Z]"
+    r"|(?:^|\s)\(?\d{1,2})\.$"
+)
+_LETTERED_TEXT = re.compile(r"(?:^|[\s(])\(?([a-z])\)\s*[\"'“‘*]*(?=\w)", re.IGNORECASE)
+_OPTION = re.compile(
+    r"\b(?:option|choice|answer)s?\s+(?:is\s+)?(?:\(([a-z])\)|([a-z])\)|([B-HJ-Z])\b)",
+    re.IGNORECASE,
+)
+_SETS_ASIDE = re.compile(
+    r"\b(?:not|no|nor|neither|cannot|incorrect|wrong|unlike|irrelevant|unrelated|less|other|others"
+    r"|however|while|although|though|but|rather|instead|fails?|lacks?|may|might|could)\b|n['’]t\b",
+    re.IGNORECASE,
+)
+_COPY_RUN = 5
+_COPY_SHARE = 0.6
+_LOOP_GRAM = 4
+_LOOP_SHARE = 1 / 3
+_LOOP_WORDS = 12
+
+
+@dataclass(frozen=True)
+class Gated:
+    """What the gates look at.
+
+    Args:
+        text: The cleaned text, before it is cut to whole sentences.
+        example: The example it is about.
+        target: The choice that it argues for; ``None`` when it argues for none (a critique).
+        finish: How the text ended.
+    """
+
+    text: str
+    example: Example
+    target: str | None
+    finish: Finish
+
+
+class FlagCounts(Record):
+    """How many texts of one step failed each gate.
+
+    Args:
+        n: Texts of the step.
+        flags: Gate name -> texts that failed it; gates that none failed are left out.
+    """
+
+    n: int
+    flags: dict[str, int]
+
+
+def clean(text: str, step: str) -> str:
+    """Return a teacher's text as one paragraph without what was written after it.
+
+    Revisions and critiques: the first line that is not blank, as in the paper. Rationales and
+    counterfactual rationales: the first paragraph, its wrapped lines joined; what follows a blank
+    line is the teacher going on to a next question. A paragraph that ends in a colon announces the
+    next one, so the two are joined. White space becomes single spaces.
+
+    Args:
+        text: The text as generated.
+        step: ``rationale``, ``critique``, ``revision`` or ``counterfactual``.
+    """
+    if step in ("critique", "revision"):
+        parts = text.splitlines()
+    else:
+        parts = re.split(r"\n[^\S\n]*\n", text.strip().replace("\r\n", "\n"))
+    kept: list[str] = []
+    for part in parts:
+        line = " ".join(part.split())
+        if line:
+            kept.append(line)
+        if line and not (line.endswith(":") and step in ("rationale", "counterfactual")):
+            break
+    return " ".join(kept)
+
+
+def cut_to_sentence(text: str) -> str:
+    """Return a text up to the end of its last whole sentence; unchanged when it has none."""
+    end = 0
+    for match in _sentence_ends(text):
+        end = match.end()
+    return text[:end] if end else text
+
+
+def teacher_text(
+    raw: str,
+    step: str,
+    example: Example,
+    target: str | None,
+    finish: Finish = "unknown",
+    prompt_tokens: int | None = None,
+    completion_tokens: int | None = None,
+) -> TeacherText:
+    """Return a teacher's text cleaned, gated and, when it was cut off, cut to whole sentences.
+
+    Args:
+        raw: The text as generated.
+        step: The step that it was generated in.
+        example: The example it is about.
+        target: The choice that it argues for; ``None`` for a critique.
+        finish: How generation ended; ``unknown`` for imported texts.
+        prompt_tokens: Tokens in the prompt.
+        completion_tokens: Tokens generated.
+    """
+    text = clean(raw, step)
+    flags = gate(text, example, target, finish)
+    return TeacherText(
+        text=cut_to_sentence(text) if "truncated" in flags else text,
+        finish=finish,
+        flags=flags,
+        prompt_tokens=prompt_tokens,
+        completion_tokens=completion_tokens,
+    )
+
+
+def gate(text: str, example: Example, target: str | None, finish: Finish) -> tuple[str, ...]:
+    """Return the names of the gates that a cleaned text fails; an empty text fails only that one.
+
+    Args:
+        text: The cleaned text, before it is cut to whole sentences.
+        example: The example it is about.
+        target: The choice that it argues for; ``None`` when it argues for none.
+        finish: How the text ended; for ``unknown``, a text without a sentence end counts as cut.
+    """
+    gated = Gated(text, example, target, finish)
+    if is_empty(gated):
+        return ("empty",)
+    return tuple(name for name, fails in GATES.items() if fails(gated))
+
+
+def count_flags(annotations: Iterable[Annotation]) -> dict[str, FlagCounts]:
+    """Return, for each step, how many texts there are and how many failed each gate."""
+    totals: Counter[str] = Counter()
+    flags: dict[str, Counter[str]] = {step: Counter() for step in STEPS}
+    for annotation in annotations:
+        for step, text in _texts(annotation):
+            totals[step] += 1
+            flags[step].update(text.flags)
+    return {
+        step: FlagCounts(
+            n=totals[step], flags={name: flags[step][name] for name in GATES if flags[step][name]}
+        )
+        for step in STEPS
+        if totals[step]
+    }
+
+
+def _texts(annotation: Annotation) -> Iterator[tuple[str, TeacherText]]:
+    single = {
+        "rationale": annotation.rationale,
+        "critique": annotation.critique,
+        "revision": annotation.revision,
+    }
+    yield from ((step, text) for step, text in single.items() if text is not None)
+    yield from (("counterfactual", text) for text in annotation.counterfactuals.values())
+
+
+def is_empty(gated: Gated) -> bool:
+    """``empty``: no word at all."""
+    return not words(gated.text)
+
+
+def is_truncated(gated: Gated) -> bool:
+    """``truncated``: the token limit was hit or, where that is unknown, no sentence ends it."""
+    if gated.finish != "unknown":
+        return gated.finish == "length"
+    ends = list(_sentence_ends(gated.text))
+    return not ends or ends[-1].end() != len(gated.text)
+
+
+def is_looping(gated: Gated) -> bool:
+    """``looping``: more than a third of its four-word runs are repeats, or one to four words stand
+    four times in a row. Texts under twelve words are only held to the second rule.
+    """
+    tokens = words(gated.text)
+    if len(tokens) >= _LOOP_WORDS:
+        grams = list(zip(*(tokens[offset:] for offset in range(_LOOP_GRAM)), strict=False))
+        if 1 - len(set(grams)) / len(grams) > _LOOP_SHARE:
+            return True
+    return any(_repeats_in_a_row(tokens, size) for size in range(1, 5))
+
+
+def _repeats_in_a_row(tokens: tuple[str, ...], size: int) -> bool:
+    run = 0
+    for left, right in zip(tokens, tokens[size:], strict=False):
+        run = run + 1 if left == right else 0
+        if run == 3 * size:
+            return True
+    return False
+
+
+def is_copied_question(gated: Gated) -> bool:
+    """``copied_question``: most of it (60 % of its words) is runs of five or more words of the
+    question or its context, or it opens with the whole question.
+    """
+    tokens = words(gated.text)
+    question = words(gated.example.question)
+    opens = len(question) >= _COPY_RUN and tokens[: len(question)] == question
+    # A hypothesis is a statement, and a good explanation may well open by quoting it.
+    if opens and gated.example.family != "nli":
+        return True
+    runs = _runs(gated.example)
+    copied: set[int] = set()
+    for start in range(len(tokens) - _COPY_RUN + 1):
+        if tokens[start : start + _COPY_RUN] in runs:
+            copied.update(range(start, start + _COPY_RUN))
+    return len(copied) > _COPY_SHARE * len(tokens)
+
+
+def _runs(example: Example) -> set[tuple[str, ...]]:
+    return {
+        source[start : start + _COPY_RUN]
+        for source in (words(example.question), words(example.context or ""))
+        for start in range(len(source) - _COPY_RUN + 1)
+    }
+
+
+def contradicts_answer(gated: Gated) -> bool:
+    """``contradicts_answer``: it states an answer other than the one it argues for."""
+    if gated.target is None:
+        return False
+    stated = stated_answer(gated.text, gated.example.choices)
+    return stated is not None and normalise(stated) != normalise(gated.target)
+
+
+def has_wrong_letter(gated: Gated) -> bool:
+    """``wrong_letter``: a letter stands before a choice that has another letter ('(d) cup' where
+    cup is (c)), or a sentence that sets nothing aside names only another choice's letter
+    ('option (c) fits best' where it argues for (b)).
+    """
+    if gated.target is None or ")" not in gated.text and "ption" not in gated.text:
+        return False
+    return _misletters(gated) or _names_other_letter(gated)
+
+
+def _misletters(gated: Gated) -> bool:
+    forms = _letters_of(gated.example.choices)
+    for match in _LETTERED_TEXT.finditer(gated.text):
+        following = words(gated.text[match.end() : match.end() + 120])
+        named = [form for form in forms if following[: len(form)] == form]
+        if named and match.group(1).lower() not in forms[max(named, key=len)]:
+            return True
+    return False
+
+
+@lru_cache(maxsize=4096)
+def _letters_of(choices: tuple[str, ...]) -> dict[tuple[str, ...], str]:
+    """The words of each choice -> the letters it is shown under (two where it stands twice)."""
+    forms: dict[tuple[str, ...], str] = {}
+    for letter, choice in zip(LETTERS, choices, strict=False):
+        form = words(normalise(choice))
+        if form:
+            forms[form] = forms.get(form, "") + letter
+    return forms
+
+
+def _names_other_letter(gated: Gated) -> bool:
+    own = _letters_of(gated.example.choices).get(words(normalise(gated.target or "")), "")
+    shown = LETTERS[: len(gated.example.choices)]
+    start = 0
+    for end in [*(match.end() for match in _sentence_ends(gated.text)), len(gated.text)]:
+        sentence = gated.text[start:end]
+        start = end
+        letters = {
+            next(group for group in match.groups() if group).lower()
+            for match in _OPTION.finditer(sentence)
+        } & set(shown)
+        if letters and not letters & set(own) and not _SETS_ASIDE.search(sentence):
+            return True
+    return False
+
+
+def _sentence_ends(text: str) -> Iterator[re.Match[str]]:
+    for match in _SENTENCE_END.finditer(text):
+        last = match.end() == len(text)
+        if last or not _ABBREVIATION.search(text[max(0, match.start() - 12) : match.start() + 1]):
+            yield match
+
+
+GATES: dict[str, Callable[[Gated], bool]] = {
+    "empty": is_empty,
+    "truncated": is_truncated,
+    "looping": is_looping,
+    "copied_question": is_copied_question,
+    "contradicts_answer": contradicts_answer,
+    "wrong_letter": has_wrong_letter,
+}
+"""The gates by name, in the order in which flags are listed."""

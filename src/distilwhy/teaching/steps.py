@@ -1,0 +1,254 @@
+"""The teacher's steps: each a pure function from an example and earlier texts to a prompt."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from string import Template
+from typing import Literal
+
+from distilwhy.config import TeachingSettings
+from distilwhy.errors import ConfigError, DataError
+from distilwhy.generators.base import Decoding
+from distilwhy.prompts.library import Prompts, Templated, WorkedExample
+from distilwhy.records import Example
+from distilwhy.tasks.base import question_text
+from distilwhy.teaching.draws import (
+    AdjectivePair,
+    adjective_pool,
+    draw_adjectives,
+    draw_flaw,
+)
+
+Step = Literal["rationale", "counterfactual", "critique", "revision", "answer"]
+
+SEPARATOR = "\n\n"
+
+
+@dataclass(frozen=True)
+class StepPrompt:
+    """One request to the teacher.
+
+    Args:
+        step: The step it belongs to.
+        prompt: The whole prompt; the teacher's text follows on its last line.
+        prefix: Its beginning that does not depend on the example, textually equal for equal
+            draws, so that a local model computes it once.
+        decoding: How the text is decoded.
+        target: The choice that the text argues for; ``None`` where the teacher answers itself.
+    """
+
+    step: Step
+    prompt: str
+    prefix: str
+    decoding: Decoding
+    target: str | None
+
+
+@dataclass(frozen=True)
+class Asking:
+    """What all prompts of a run have in common.
+
+    Args:
+        prompts: The family's prompt content.
+        settings: How the teacher is asked.
+        seed: The experiment's seed.
+
+    Raises:
+        ConfigError: When there are fewer worked examples than shots.
+    """
+
+    prompts: Prompts
+    settings: TeachingSettings
+    seed: int
+
+    def __post_init__(self) -> None:
+        available = len(self.prompts.worked_examples)
+        if self.settings.shots > available:
+            raise ConfigError(
+                f"teacher.shots is {self.settings.shots} but the prompt file has {available} "
+                "worked examples.",
+                "Lower shots or add worked examples.",
+            )
+
+    @property
+    def worked(self) -> tuple[WorkedExample, ...]:
+        """The worked examples shown: the first ones, so that all prompts show the same."""
+        return self.prompts.worked_examples[: self.settings.shots]
+
+    def adjectives(self, example: Example, step: Templated) -> AdjectivePair:
+        """Return the adjective pair drawn for an example's step."""
+        pool = adjective_pool(self.prompts.adjectives, self.settings.adjective_pairs, self.seed)
+        return draw_adjectives(pool, self.seed, example.id, step)
+
+    def flaw(self, example: Example) -> str:
+        """Return the flaw drawn for an example."""
+        return draw_flaw(tuple(self.prompts.flaws), self.seed, example.id)
+
+    def decoding(self) -> Decoding:
+        """Return how texts are decoded.
+
+        A completion model goes on with the next question, so its text ends with its line; a chat
+        model ends by itself and may write a line break first.
+        """
+        stop = ("\nQuestion:", "\nPremise:") if self.settings.chat else ("\n",)
+        return Decoding(
+            max_new_tokens=self.settings.max_new_tokens, stop=stop, chat=self.settings.chat
+        )
+
+
+def rationale_prompt(example: Example, asking: Asking) -> StepPrompt:
+    """Ask why the right answer is right (paper, teacher data, step 1).
+
+    Raises:
+        DataError: When the example's answer is not known.
+    """
+    return _explain(example, _gold(example), "rationale", asking)
+
+
+def counterfactual_prompt(example: Example, choice: str, asking: Asking) -> StepPrompt:
+    """Ask for the rationale as if another choice were right (paper, teacher data, step 3).
+
+    All but the choice is as in :func:`rationale_prompt`, the draws too, so the prefix is shared.
+
+    Args:
+        example: The example.
+        choice: The choice to argue for.
+        asking: What all prompts have in common.
+    """
+    return _explain(example, choice, "counterfactual", asking)
+
+
+def answer_prompt(example: Example, asking: Asking) -> StepPrompt:
+    """Ask for answer and reason without giving the answer, to measure the teacher's accuracy.
+
+    The prompt is the rationale's, cut before the answer; the text begins with the answer and goes
+    on with the reason. :func:`split_answer` takes it apart.
+    """
+    template = asking.prompts.templates["rationale"]
+    pair = asking.adjectives(example, "rationale")
+    block = template.block.split("$answer")[0].rstrip()
+    last = _fill(block, pair, question=_question(example))
+    return _assemble("answer", _prefix("rationale", pair, asking), last, asking, None)
+
+
+def critique_prompt(example: Example, rationale: str, asking: Asking) -> StepPrompt:
+    """Ask for a critique of the rationale that names the flaw drawn (paper, step 2).
+
+    Args:
+        example: The example.
+        rationale: The teacher's rationale, cleaned.
+        asking: What all prompts have in common.
+    """
+    gold = _gold(example)
+    pair = asking.adjectives(example, "critique")
+    last = _fill(
+        asking.prompts.templates["critique"].block,
+        pair,
+        question=_question(example),
+        answer=gold,
+        explanation=_line(rationale),
+        critique_request=asking.prompts.flaws[asking.flaw(example)].critique,
+    )
+    return _assemble("critique", _prefix("critique", pair, asking), last, asking, gold)
+
+
+def revision_prompt(example: Example, rationale: str, critique: str, asking: Asking) -> StepPrompt:
+    """Ask for the rationale anew, without the flaw; restates the right answer (paper, step 2).
+
+    Args:
+        example: The example.
+        rationale: The teacher's rationale, cleaned.
+        critique: The teacher's critique of it, cleaned.
+        asking: What all prompts have in common.
+    """
+    gold = _gold(example)
+    pair = asking.adjectives(example, "revision")
+    last = _fill(
+        asking.prompts.templates["revision"].block,
+        pair,
+        question=_question(example),
+        answer=gold,
+        explanation=_line(rationale),
+        critique=_line(critique),
+        revision_request=asking.prompts.flaws[asking.flaw(example)].revision,
+    )
+    return _assemble("revision", _prefix("revision", pair, asking), last, asking, gold)
+
+
+def split_answer(text: str, example: Example) -> tuple[str, str]:
+    """Take the text of an answer prompt apart.
+
+    Args:
+        text: The teacher's text, e.g. ``flashlight. A tent is dark.``
+        example: The example asked, whose choices may hold full stops themselves.
+
+    Returns:
+        The answer's text and the reason; the reason is empty when there is none.
+    """
+    text = text.strip()
+    for choice in sorted(example.choices, key=len, reverse=True):
+        match = re.match(rf"{re.escape(choice)}(?:[.:;,]|$)", text, re.IGNORECASE)
+        if match:
+            return text[: len(choice)], text[match.end() :].strip()
+    answer, _, reason = text.partition(". ")
+    return answer.rstrip("."), reason.strip()
+
+
+def _explain(
+    example: Example, choice: str, step: Literal["rationale", "counterfactual"], asking: Asking
+) -> StepPrompt:
+    pair = asking.adjectives(example, "rationale")
+    block = asking.prompts.templates["rationale"].block
+    last = _fill(block, pair, question=_question(example), answer=choice)
+    return _assemble(step, _prefix("rationale", pair, asking), last, asking, choice)
+
+
+def _prefix(step: Templated, pair: AdjectivePair, asking: Asking) -> str:
+    """Return header and worked examples; nothing here depends on the example asked."""
+    template = asking.prompts.templates[step]
+    parts = [_fill(template.header, pair)] if template.header.strip() else []
+    for worked in asking.worked:
+        request = asking.prompts.flaws[worked.flaw]
+        opening = _fill(
+            template.block,
+            pair,
+            question=_question(worked.example(asking.prompts.family)),
+            answer=worked.answer,
+            explanation=worked.flawed_rationale,
+            critique_request=request.critique,
+            critique=worked.critique,
+            revision_request=request.revision,
+        )
+        parts.append(f"{opening} {getattr(worked, step)}")
+    return SEPARATOR.join(parts) + SEPARATOR
+
+
+def _assemble(step: Step, prefix: str, last: str, asking: Asking, target: str | None) -> StepPrompt:
+    return StepPrompt(step, prefix + last, prefix, asking.decoding(), target)
+
+
+def _fill(template: str, pair: AdjectivePair, **values: str) -> str:
+    """Fill a template; values are never read as templates themselves."""
+    first, second = pair
+    names = {"first": first, "second": second, "First": first[:1].upper() + first[1:]}
+    return Template(template).substitute(names, **values).strip()
+
+
+def _question(example: Example) -> str:
+    """Return the question as shown everywhere, without blank lines, which separate questions."""
+    return re.sub(r"\n\s*\n", "\n", question_text(example)).strip()
+
+
+def _line(text: str) -> str:
+    """Return a text on one line."""
+    return " ".join(text.split())
+
+
+def _gold(example: Example) -> str:
+    if example.answer is None:
+        raise DataError(
+            f"Example {example.id!r} has no answer, so its rationale cannot be asked for.",
+            "Give an answer to every example that the teacher explains.",
+        )
+    return example.answer

@@ -1,0 +1,1 @@
+"""Scores of predictions: accuracy, paired tests, baselines, figures of explanations."""

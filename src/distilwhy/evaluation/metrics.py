@@ -10,12 +10,12 @@ class ClassMetrics(Record):
 
     Args:
         n: Examples whose gold label is this class.
-        accuracy: Share of them answered rightly (recall).
+        accuracy: Share of them answered rightly (recall); ``None`` when there are none.
         predicted: Examples answered with this class.
     """
 
     n: int
-    accuracy: float
+    accuracy: float | None = None
     predicted: int
 
 
@@ -25,8 +25,9 @@ class ExplanationMetrics(Record):
     Args:
         n: Explanations, empty ones not counted.
         words_mean: Mean length in words.
-        words_sd: Standard deviation of the length.
-        distractor_mentions: Mean number of distinct wrong choices that an explanation names.
+        words_sd: Sample standard deviation of the length; 0 for a single explanation.
+        distractor_mentions: Mean number of distinct wrong choices that an explanation names;
+            ``None``, like the next two, when the choices are not known.
         states_answer: Share that states an answer at all.
         states_other_answer: Share that states an answer other than the predictor's own.
     """
@@ -34,9 +35,9 @@ class ExplanationMetrics(Record):
     n: int
     words_mean: float
     words_sd: float
-    distractor_mentions: float
-    states_answer: float
-    states_other_answer: float
+    distractor_mentions: float | None = None
+    states_answer: float | None = None
+    states_other_answer: float | None = None
 
 
 class Metrics(Record):
@@ -45,10 +46,11 @@ class Metrics(Record):
     Args:
         n: Examples.
         accuracy: Share answered rightly; unparsable answers count as wrong.
-        ci_low: Lower end of the 95 % bootstrap interval of the accuracy.
+        ci_low: Lower end of the 95 % percentile bootstrap interval of the accuracy (the exact
+            interval when all or none are right).
         ci_high: Its upper end.
         unparsed: Answers that name no choice (a count).
-        classes: Results per class.
+        classes: Results per class; empty when the choices are not known.
         explanations: Explanation figures; ``None`` when there are none.
         prediction: What prediction cost.
         training: What training cost.

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 
 from distilwhy.records import LETTERS
-from distilwhy.tasks.words import collapse, mentions, normalise, trim
+from distilwhy.tasks.words import collapse, mentions, normalise, trim, words
 
 __all__ = ["mentions", "normalise", "parse_answer", "stated_answer", "strip_answer_prefix"]
 
@@ -23,7 +23,7 @@ _NOUNS = r"(?:answer|choice|option)"
 _BE = r"(?:is|was|would\s+be|should\s+be|must\s+be)\b"
 _FORWARD = re.compile(
     rf"\bthe\s+{_ADJECTIVES}{_NOUNS}(?:\s+(?:here|to\s+th(?:e|is)\s+question))?\s+{_BE}\s*:?"
-    rf"|(?<!\w){_ADJECTIVES}answer\s*(?:\]\s*:?|:|\s{_BE}\s*:?)"
+    rf"|\banswer\s*(?:\]\s*:?|:|\s{_BE}\s*:?)"
     rf"|\brelationship(?:\s+between\s+[^.]{{1,60}}?)?\s+{_BE}(?:\s+one\s+of\b)?\s*:?"
     r"|\bmak(?:ing|es?)\s+the\s+(?:relationship|(?:correct\s+)?answer)(?:\s+one\s+of\b)?"
     r"|\b(?:I|we)\s+(?:would\s+|will\s+)?(?:choose|pick|select|go\s+with)\b",
@@ -45,25 +45,28 @@ _LEAD_IN = re.compile(
     re.IGNORECASE,
 )
 _BREAK = re.compile(
-    r"[.!?](?=[\s\"'”’)\]]|$)|[,;:\n(—–]|\s-+\s"
+    r"[.!?](?=[\s\"'”\u2019)\]]|$)|[,;:\n(—\u2013]|\s-+\s"
     r"|\s(?=(?:because|since|as|which|where|when|while|due|given|so|but|rather|instead|and|or|not)\b)",
     re.IGNORECASE,
 )
 _LETTERED = re.compile(
     r"[\s*]*(?:\(([a-z])\)|([a-z])[).:])(?!\w)\s*(.*)", re.IGNORECASE | re.DOTALL
 )
-_LONE_LETTER = re.compile(r"\s*[\"'“”‘’*`(\[]*([a-z])[\"'“”‘’*`)\].,:!]*\s*", re.IGNORECASE)
+_LONE_LETTER = re.compile(
+    r"\s*[\"'“”\u2018\u2019*`(\[]*([a-z])[\"'“”\u2018\u2019*`)\].,:!]*\s*", re.IGNORECASE
+)
 _CLAUSE_END = re.compile(r"[.;:!?,\n](?:\s|$)")
 _NOT_STATED = re.compile(
-    r"\b(?:not|never|neither|nor|if|whether|unless|unlike|cannot)\b|n['’]t\b", re.IGNORECASE
+    r"\b(?:not|never|neither|nor|if|whether|unless|unlike|cannot)\b|n['\u2019]t\b", re.IGNORECASE
 )
 _BEFORE_CHOICE = re.compile(
-    r"(?:^|[\"'“”‘’*(\[)\]:])\s*$"
+    r"(?:^|[\"'“”\u2018\u2019*(\[)\]:])\s*$"
     r"|\b(?:the|an?|that|so|then|therefore|thus|hence|option|choice|answer|why|because|and|but)\s+$",
     re.IGNORECASE,
 )
 _LETTER_LAST = re.compile(r"(?:\(([a-z])\)|\b(?:option|choice)\s+([b-hj-z]|[AI]))\s*$", re.I)
 _BREAKS_TRIED = 12
+_NAME_CHARS = 200
 
 
 def strip_answer_prefix(text: str) -> str:
@@ -188,8 +191,20 @@ def _leading(segment: str, choices: tuple[str, ...]) -> str | None:
                 return None if _is_list(rest[match.start() :], found, choices) else found
         lettered = _LETTERED.match(rest)
         if lettered and lettered.group(1):
-            return _by_letter(lettered.group(1), choices)
+            named = _named_first(lettered.group(3), choices)
+            return named or _by_letter(lettered.group(1), choices)
     return None
+
+
+def _named_first(text: str, choices: tuple[str, ...]) -> str | None:
+    """Return the longest choice whose words a text begins with."""
+    spoken = words(text[:_NAME_CHARS])
+    named = [
+        choice
+        for choice in dict.fromkeys(choices)
+        if (form := words(normalise(choice))) and spoken[: len(form)] == form
+    ]
+    return max(named, key=len, default=None)
 
 
 def _is_list(rest: str, found: str, choices: tuple[str, ...]) -> bool:
@@ -232,7 +247,7 @@ def _trailing(clause: str, choices: tuple[str, ...]) -> str | None:
     found = _exact(clause, choices)
     if found is not None:
         return found
-    folded = collapse(clause).casefold().rstrip("\"'“”‘’*`) ")
+    folded = collapse(clause).casefold().rstrip("\"'“”\u2018\u2019*`) ")
     for choice in sorted(set(choices), key=len, reverse=True):
         form = normalise(choice)
         if folded.endswith(form) and _BEFORE_CHOICE.search(folded[: len(folded) - len(form)]):

@@ -14,8 +14,15 @@ SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 class Task(Protocol):
     """What a task offers to the stages."""
 
-    name: str
-    family: Family
+    @property
+    def name(self) -> str:
+        """Name of the task, in reports and file names."""
+        ...
+
+    @property
+    def family(self) -> Family:
+        """How its questions are asked."""
+        ...
 
     def load(self, split: Split, limit: int | None = None, seed: int = 0) -> list[Example]:
         """Return the examples of a split.

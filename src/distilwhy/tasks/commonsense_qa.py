@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from distilwhy.records import LETTERS, Example
+from distilwhy.tasks.base import TASKS
 from distilwhy.tasks.rows import Row, text_of
+from distilwhy.tasks.table import TableSettings, TableTask
 
 COLUMNS = ("question", "choices")
 
@@ -52,3 +54,16 @@ def _answer(row: Row, choices: tuple[str, ...], labels: list[str]) -> str | None
     if key not in names:
         raise ValueError(f"answerKey {key!r} is not among {', '.join(names)}")
     return choices[names.index(key)]
+
+
+TASKS.add(
+    "commonsense_qa",
+    TableTask(
+        TableSettings(name="commonsense_qa", source="tau/commonsense_qa"),
+        "multiple_choice",
+        example_of,
+        COLUMNS,
+        # The Hub's test rows have no answers, so the paper tests on its validation rows.
+        {"train": ("train",), "validation": (), "test": ("validation", "test")},
+    ),
+)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from distilwhy.records import Example
+from distilwhy.tasks.base import TASKS
 from distilwhy.tasks.rows import Row, text_of
+from distilwhy.tasks.table import TableSettings, TableTask
 
 COLUMNS = ("premise", "hypothesis", "label")
 LABELS = ("entailment", "neutral", "contradiction")
@@ -36,3 +38,18 @@ def _label(value: object) -> str:
     if text in ("0", "1", "2"):
         return LABELS[int(text)]
     raise ValueError(f"label {value!r} is not 0, 1 or 2")
+
+
+TASKS.add(
+    "esnli",
+    TableTask(
+        # The data set's own branch holds only a loading script, which is never run; this is the
+        # Hub's Parquet conversion of it. A row without agreement (label -1) is a reject.
+        TableSettings(
+            name="esnli", source="esnli/esnli", revision="refs/convert/parquet", max_rejects=0.02
+        ),
+        "nli",
+        example_of,
+        COLUMNS,
+    ),
+)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from distilwhy.records import Example
 
 LOGGER = logging.getLogger(__name__)
 
-Row = Mapping[str, Any]
+Row = dict[str, Any]
 PlacedRow = tuple[str, Row]
 """A place to name in messages (``file:line``) and the row that stands there."""
 
@@ -136,7 +136,7 @@ def write_rejects(path: Path, rejects: Sequence[Reject]) -> None:
     """Write rejected rows as JSON Lines: ``place``, ``reason`` and ``row``."""
     with atomic_text(path) as stream:
         for reject in rejects:
-            line = {"place": reject.place, "reason": reject.reason, "row": dict(reject.row)}
+            line = {"place": reject.place, "reason": reject.reason, "row": reject.row}
             stream.write(json.dumps(line, ensure_ascii=False, default=str) + "\n")
 
 
@@ -152,9 +152,11 @@ def text_of(row: Row, column: str) -> str:
     """Return a cell as text without the white space around it.
 
     Raises:
-        ValueError: When the cell is missing or blank.
+        ValueError: When the cell is missing, blank, or not a plain value.
     """
     value = row.get(column)
+    if isinstance(value, list | tuple | dict):
+        raise ValueError(f"{column} is not text")
     text = "" if value is None else str(value).strip()
     if not text:
         raise ValueError(f"{column} is empty")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from distilwhy.records import Example
+from distilwhy.tasks.base import TASKS
 from distilwhy.tasks.rows import Row, text_of
+from distilwhy.tasks.table import TableSettings, TableTask
 
 COLUMNS = ("question", "answer")
 CHOICES = ("yes", "no")
-_ANSWERS = {"true": "yes", "yes": "yes", "1": "yes", "false": "no", "no": "no", "0": "no"}
+ANSWERS = {"true": "yes", "yes": "yes", "1": "yes", "false": "no", "no": "no", "0": "no"}
 
 
 def example_of(row: Row, fallback_id: str) -> Example:
@@ -21,7 +23,7 @@ def example_of(row: Row, fallback_id: str) -> Example:
         ValueError: When the row cannot be used.
     """
     value = row.get("answer")
-    answer = _ANSWERS.get(str(value).strip().lower())
+    answer = ANSWERS.get(str(value).strip().lower())
     if answer is None:
         raise ValueError(f"answer {value!r} is not true or false")
     return Example(
@@ -31,3 +33,14 @@ def example_of(row: Row, fallback_id: str) -> Example:
         answer=answer,
         family="yes_no",
     )
+
+
+TASKS.add(
+    "strategyqa",
+    TableTask(
+        TableSettings(name="strategyqa", source="ChilleD/StrategyQA"),
+        "yes_no",
+        example_of,
+        COLUMNS,
+    ),
+)

@@ -6,10 +6,10 @@ import re
 import unicodedata
 from functools import lru_cache
 
-_OPENING = "\"'`*_“”‘’«»„([{<"
-_CLOSING = "\"'`*_“”‘’«»)]}>.,;:!?…"
+_OPENING = "\"'`*_“”\u2018\u2019«»„([{<"
+_CLOSING = "\"'`*_“”\u2018\u2019«»)]}>.,;:!?…"
 _ARTICLE = re.compile(r"(?:the|an|a)\s+(?=\S)")
-_WORD = re.compile(r"\d+(?:[.,]\d+)*[%+#]*|[^\W\d_]+(?:['’][^\W\d_]+)*[%+#]*|\w", re.UNICODE)
+_WORD = re.compile(r"\d+(?:[.,]\d+)*[%+#]*|[^\W\d_]+(?:['\u2019][^\W\d_]+)*[%+#]*|[^\W_]")
 
 
 def collapse(text: str) -> str:
@@ -42,7 +42,9 @@ def normalise(text: str) -> str:
 @lru_cache(maxsize=8192)
 def words(text: str) -> tuple[str, ...]:
     """Return the case-folded words of a text; a number with its stops is one word."""
-    return tuple(_WORD.findall(unicodedata.normalize("NFKC", text).casefold().replace("’", "'")))
+    return tuple(
+        _WORD.findall(unicodedata.normalize("NFKC", text).casefold().replace("\u2019", "'"))
+    )
 
 
 @lru_cache(maxsize=65536)

@@ -1,7 +1,7 @@
-"""Cleaning of teacher texts, and gates that note what is wrong with them.
+"""Gates that note what is wrong with a teacher's text.
 
-A gate never changes or drops a text: it names a fault, and the counts go into the report. A new gate
-is a new function in ``GATES``.
+A gate never changes or drops a text: it names a fault, and the counts go into the report. A new
+gate is a new function in ``GATES``.
 """
 
 from __future__ import annotations
@@ -16,24 +16,30 @@ from typing import Literal
 from distilwhy.records import LETTERS, Annotation, Example, Record, TeacherText
 from distilwhy.tasks.answers import normalise, stated_answer
 from distilwhy.tasks.words import words
+from distilwhy.teaching.cleaning import clean, cut_to_sentence, ends_sentence, sentence_ends
 
-Step = Literal["rationale", "critique", "revision", "counterfactual"]
+__all__ = [
+    "GATES",
+    "FlagCounts",
+    "Gated",
+    "clean",
+    "count_flags",
+    "cut_to_sentence",
+    "gate",
+    "teacher_text",
+]
+
 Finish = Literal["stop", "length", "unknown"]
-STEPS: tuple[Step, ...] = ("rationale", "critique", "revision", "counterfactual")
+STEPS: tuple[str, ...] = ("rationale", "critique", "revision", "counterfactual")
 
-_SENTENCE_END = re.compile(r"[.!?…]+[\"'”’)\]*]*(?=\s|$)")
-_ABBREVIATION = re.compile(
-    r"(?:\b(?:Mr|Mrs|Ms|Dr|Prof|St|Mt|vs|approx|Jr|Sr|Inc|Ltd|e\.g|i\.e|cf)|\b[A-Z]"
-    r"|(?:^|\s)\(?\d{1,2})\.$"
-)
-_LETTERED_TEXT = re.compile(r"(?:^|[\s(])\(?([a-z])\)\s*[\"'“‘*]*(?=\w)", re.IGNORECASE)
+_LETTERED_TEXT = re.compile(r"(?:^|[\s(])\(?([a-z])\)\s*[\"'“\u2018*]*(?=\w)", re.IGNORECASE)
 _OPTION = re.compile(
     r"\b(?:option|choice|answer)s?\s+(?:is\s+)?(?:\(([a-z])\)|([a-z])\)|([B-HJ-Z])\b)",
     re.IGNORECASE,
 )
 _SETS_ASIDE = re.compile(
     r"\b(?:not|no|nor|neither|cannot|incorrect|wrong|unlike|irrelevant|unrelated|less|other|others"
-    r"|however|while|although|though|but|rather|instead|fails?|lacks?|may|might|could)\b|n['’]t\b",
+    r"|however|while|although|though|but|rather|instead|fails?|lacks?|may|might|could)\b|n['\u2019]t\b",
     re.IGNORECASE,
 )
 _COPY_RUN = 5
@@ -72,40 +78,6 @@ class FlagCounts(Record):
     flags: dict[str, int]
 
 
-def clean(text: str, step: str) -> str:
-    """Return a teacher's text as one paragraph without what was written after it.
-
-    Revisions and critiques: the first line that is not blank, as in the paper. Rationales and
-    counterfactual rationales: the first paragraph, its wrapped lines joined; what follows a blank
-    line is the teacher going on to a next question. A paragraph that ends in a colon announces the
-    next one, so the two are joined. White space becomes single spaces.
-
-    Args:
-        text: The text as generated.
-        step: ``rationale``, ``critique``, ``revision`` or ``counterfactual``.
-    """
-    if step in ("critique", "revision"):
-        parts = text.splitlines()
-    else:
-        parts = re.split(r"\n[^\S\n]*\n", text.strip().replace("\r\n", "\n"))
-    kept: list[str] = []
-    for part in parts:
-        line = " ".join(part.split())
-        if line:
-            kept.append(line)
-        if line and not (line.endswith(":") and step in ("rationale", "counterfactual")):
-            break
-    return " ".join(kept)
-
-
-def cut_to_sentence(text: str) -> str:
-    """Return a text up to the end of its last whole sentence; unchanged when it has none."""
-    end = 0
-    for match in _sentence_ends(text):
-        end = match.end()
-    return text[:end] if end else text
-
-
 def teacher_text(
     raw: str,
     step: str,
@@ -128,8 +100,13 @@ def teacher_text(
     """
     text = clean(raw, step)
     flags = gate(text, example, target, finish)
+    if "truncated" in flags:
+        # What is cut away can no longer be at fault.
+        text = cut_to_sentence(text)
+        rest = gate(text, example, target, "stop")
+        flags = tuple(name for name in GATES if name == "truncated" or name in rest)
     return TeacherText(
-        text=cut_to_sentence(text) if "truncated" in flags else text,
+        text=text,
         finish=finish,
         flags=flags,
         prompt_tokens=prompt_tokens,
@@ -188,8 +165,7 @@ def is_truncated(gated: Gated) -> bool:
     """``truncated``: the token limit was hit or, where that is unknown, no sentence ends it."""
     if gated.finish != "unknown":
         return gated.finish == "length"
-    ends = list(_sentence_ends(gated.text))
-    return not ends or ends[-1].end() != len(gated.text)
+    return not ends_sentence(gated.text)
 
 
 def is_looping(gated: Gated) -> bool:
@@ -252,7 +228,7 @@ def has_wrong_letter(gated: Gated) -> bool:
     cup is (c)), or a sentence that sets nothing aside names only another choice's letter
     ('option (c) fits best' where it argues for (b)).
     """
-    if gated.target is None or ")" not in gated.text and "ption" not in gated.text:
+    if gated.target is None:
         return False
     return _misletters(gated) or _names_other_letter(gated)
 
@@ -282,7 +258,7 @@ def _names_other_letter(gated: Gated) -> bool:
     own = _letters_of(gated.example.choices).get(words(normalise(gated.target or "")), "")
     shown = LETTERS[: len(gated.example.choices)]
     start = 0
-    for end in [*(match.end() for match in _sentence_ends(gated.text)), len(gated.text)]:
+    for end in [*(match.end() for match in sentence_ends(gated.text)), len(gated.text)]:
         sentence = gated.text[start:end]
         start = end
         letters = {
@@ -292,13 +268,6 @@ def _names_other_letter(gated: Gated) -> bool:
         if letters and not letters & set(own) and not _SETS_ASIDE.search(sentence):
             return True
     return False
-
-
-def _sentence_ends(text: str) -> Iterator[re.Match[str]]:
-    for match in _SENTENCE_END.finditer(text):
-        last = match.end() == len(text)
-        if last or not _ABBREVIATION.search(text[max(0, match.start() - 12) : match.start() + 1]):
-            yield match
 
 
 GATES: dict[str, Callable[[Gated], bool]] = {

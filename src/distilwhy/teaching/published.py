@@ -25,6 +25,7 @@ from distilwhy.tasks.rows import (
     read_examples,
     settle_rejects,
 )
+from distilwhy.tasks.sources import read_saved
 from distilwhy.teaching.gates import FlagCounts, count_flags, teacher_text
 
 RATIONALE = "few_shot_positive_rationale"
@@ -104,7 +105,7 @@ def import_published(
         )
     layout = LAYOUTS[name]
     check_columns(rows, layout.needed, str(path))
-    numbered = {place: row for place, row in rows}
+    numbered = dict(rows)
     examples, bad = read_examples(rows, layout.reader, _id_prefix(path))
     settle_rejects(str(path), len(rows), bad, max_rejects, rejects)
     dropped = {reject.place for reject in bad}
@@ -130,7 +131,10 @@ def read_rows(path: Path) -> list[PlacedRow]:
     shards = sorted(path.glob("shard_*"), key=_shard_order) or [path]
     rows: list[PlacedRow] = []
     for shard in shards:
-        rows += _read_saved(shard)
+        saved = read_saved(shard)
+        if isinstance(saved, dict):
+            raise DataError(f"{shard} holds splits.", f"Give one: {', '.join(saved)}.")
+        rows += saved
     if not rows:
         raise DataError(f"{path} is empty.", "Give a file with at least one row.")
     return rows
@@ -175,7 +179,3 @@ def _annotation(example: Example, row: Row, teacher: str) -> Annotation:
         revision=text(REVISION, "revision", example.answer),
         counterfactuals=counterfactuals,
     )
-
-
-def _read_saved(folder: Path) -> list[PlacedRow]:
-    raise NotImplementedError

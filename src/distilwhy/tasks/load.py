@@ -1,0 +1,64 @@
+"""From what an experiment file says to a task."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from distilwhy.config import read_yaml
+from distilwhy.errors import ConfigError
+from distilwhy.tasks.base import TASKS, Task
+from distilwhy.tasks.custom import custom_task
+from distilwhy.tasks.table import TableTask
+
+_CUSTOM_FIELDS = {"family", "columns", "labels"}
+
+
+def load_task(
+    task: str | Mapping[str, Any], base: Path | None = None, rejects: Path | None = None
+) -> Task:
+    """Return the task that a name, a task file or a mapping describes; no data are read yet.
+
+    Args:
+        task: A registered name (``commonsense_qa``), the path of a YAML task file, or a mapping: a
+            custom task, or a registered one with another source
+            (``{name: commonsense_qa, source: my-folder}``).
+        base: Folder that relative paths start from; ``None`` is the working folder.
+        rejects: Folder for files of rejected rows; ``None`` is ``rejects`` in the working folder.
+
+    Raises:
+        ConfigError: When there is no such task, or naming all faults of the mapping together.
+        DataError: When the task file cannot be read.
+    """
+    found = _from_mapping(task, base) if isinstance(task, Mapping) else _from_text(task, base)
+    if rejects is not None and isinstance(found, TableTask):
+        return replace(found, rejects=rejects)
+    return found
+
+
+def _from_text(text: str, base: Path | None) -> Task:
+    if text in TASKS:
+        return TASKS.get(text)
+    path = Path(text).expanduser()
+    if not path.is_absolute() and base is not None and (base / path).is_file():
+        path = base / path
+    if path.suffix.lower() not in (".yaml", ".yml") and not path.is_file():
+        return TASKS.get(text)
+    values = read_yaml(path)
+    if not isinstance(values, Mapping):
+        raise ConfigError(f"{path} does not hold fields.", "Write 'field: value' lines.")
+    return _from_mapping(values, path.parent)
+
+
+def _from_mapping(values: Mapping[str, Any], base: Path | None) -> Task:
+    name = values.get("name")
+    if not isinstance(name, str) or _CUSTOM_FIELDS & set(values):
+        return custom_task(values, base)
+    task = TASKS.get(name)
+    if set(values) == {"name"}:
+        return task
+    if not isinstance(task, TableTask):
+        raise ConfigError(f"The task {name!r} has no fields to set.", f"Write 'task: {name}'.")
+    return task.configured(values, base)

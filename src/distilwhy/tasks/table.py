@@ -1,0 +1,89 @@
+"""A task whose examples are rows of a table: the built-in tasks and custom ones."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+
+from distilwhy.config import validate
+from distilwhy.records import Example, Family
+from distilwhy.tasks.base import Split
+from distilwhy.tasks.rows import RowReader, check_columns, draw, read_examples, settle_rejects
+from distilwhy.tasks.sources import SourceSettings, read_split
+
+SPLIT_NAMES: dict[Split, tuple[str, ...]] = {
+    "train": ("train",),
+    "validation": ("validation", "valid", "val", "dev"),
+    "test": ("test",),
+}
+"""What sources call the splits, best first."""
+
+
+class TableSettings(SourceSettings):
+    """Where a task's rows come from and how many bad ones are put up with."""
+
+    name: str = Field(min_length=1, description="Name of the task, in reports and file names.")
+    max_rejects: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="Largest share of unusable rows; at 0 any bad row stops the load.",
+    )
+
+
+@dataclass(frozen=True)
+class TableTask:
+    """A task read from a table.
+
+    Args:
+        settings: Its name, source and share of rejects.
+        family: How its questions are asked.
+        reader: Makes an example of a row.
+        columns: Columns that every source must have.
+        split_names: For each split, what the source may call it, best first; an empty tuple where
+            this task has no such split.
+        base: Folder that relative paths start from; ``None`` is the working folder.
+        rejects: Folder for rejects files, one a split.
+    """
+
+    settings: TableSettings
+    family: Family
+    reader: RowReader
+    columns: tuple[str, ...]
+    split_names: Mapping[Split, tuple[str, ...]] = field(default_factory=lambda: SPLIT_NAMES)
+    base: Path | None = None
+    rejects: Path = Path("rejects")
+
+    @property
+    def name(self) -> str:
+        """Name of the task."""
+        return self.settings.name
+
+    def load(self, split: Split, limit: int | None = None, seed: int = 0) -> list[Example]:
+        """Return the examples of a split; see :class:`distilwhy.tasks.base.Task`."""
+        rows = read_split(self.settings, self.split_names[split], split, self.base)
+        subject = f"{self.name} {split}"
+        check_columns(rows, self.columns, f"{subject} ({rows[0][0]})" if rows else subject)
+        examples, bad = read_examples(rows, self.reader, split)
+        out = self.rejects / f"{self.name}-{split}.jsonl"
+        settle_rejects(subject, len(rows), bad, self.settings.max_rejects, out)
+        return draw(examples, limit, seed)
+
+    def configured(self, fields: Mapping[str, Any], base: Path | None) -> TableTask:
+        """Return this task with another source or share of rejects.
+
+        Args:
+            fields: Fields of :class:`TableSettings` to set. A new source leaves the built-in
+                configuration and revision behind, which belong to the built-in source.
+            base: Folder that relative paths start from.
+
+        Raises:
+            ConfigError: Naming all unknown or wrong fields together.
+        """
+        kept = {"name", "max_rejects"} if "source" in fields else set(TableSettings.model_fields)
+        values = {**self.settings.model_dump(include=kept), **fields}
+        return replace(self, settings=validate(TableSettings, values, self.name), base=base)

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from string import Template
 from typing import Literal
 
 from distilwhy.config import TeachingSettings
 from distilwhy.errors import ConfigError, DataError
 from distilwhy.generators.base import Decoding
 from distilwhy.prompts.library import Prompts, Templated, WorkedExample
+from distilwhy.prompts.wording import SEPARATOR, fill, one_line, shown_question
 from distilwhy.records import Example
-from distilwhy.tasks.base import question_text
 from distilwhy.teaching.draws import (
     AdjectivePair,
     adjective_pool,
@@ -21,8 +20,6 @@ from distilwhy.teaching.draws import (
 )
 
 Step = Literal["rationale", "counterfactual", "critique", "revision", "answer"]
-
-SEPARATOR = "\n\n"
 
 
 @dataclass(frozen=True)
@@ -35,7 +32,8 @@ class StepPrompt:
         prefix: Its beginning that does not depend on the example, textually equal for equal
             draws, so that a local model computes it once.
         decoding: How the text is decoded.
-        target: The choice that the text argues for; ``None`` where the teacher answers itself.
+        target: The choice that the text argues for; ``None`` for critiques and where the teacher
+            answers itself.
     """
 
     step: Step
@@ -128,7 +126,7 @@ def answer_prompt(example: Example, asking: Asking) -> StepPrompt:
     template = asking.prompts.templates["rationale"]
     pair = asking.adjectives(example, "rationale")
     block = template.block.split("$answer")[0].rstrip()
-    last = _fill(block, pair, question=_question(example))
+    last = fill(block, pair, question=shown_question(example))
     return _assemble("answer", _prefix("rationale", pair, asking), last, asking, None)
 
 
@@ -142,15 +140,15 @@ def critique_prompt(example: Example, rationale: str, asking: Asking) -> StepPro
     """
     gold = _gold(example)
     pair = asking.adjectives(example, "critique")
-    last = _fill(
+    last = fill(
         asking.prompts.templates["critique"].block,
         pair,
-        question=_question(example),
+        question=shown_question(example),
         answer=gold,
-        explanation=_line(rationale),
+        explanation=one_line(rationale),
         critique_request=asking.prompts.flaws[asking.flaw(example)].critique,
     )
-    return _assemble("critique", _prefix("critique", pair, asking), last, asking, gold)
+    return _assemble("critique", _prefix("critique", pair, asking), last, asking, None)
 
 
 def revision_prompt(example: Example, rationale: str, critique: str, asking: Asking) -> StepPrompt:
@@ -164,13 +162,13 @@ def revision_prompt(example: Example, rationale: str, critique: str, asking: Ask
     """
     gold = _gold(example)
     pair = asking.adjectives(example, "revision")
-    last = _fill(
+    last = fill(
         asking.prompts.templates["revision"].block,
         pair,
-        question=_question(example),
+        question=shown_question(example),
         answer=gold,
-        explanation=_line(rationale),
-        critique=_line(critique),
+        explanation=one_line(rationale),
+        critique=one_line(critique),
         revision_request=asking.prompts.flaws[asking.flaw(example)].revision,
     )
     return _assemble("revision", _prefix("revision", pair, asking), last, asking, gold)
@@ -200,20 +198,20 @@ def _explain(
 ) -> StepPrompt:
     pair = asking.adjectives(example, "rationale")
     block = asking.prompts.templates["rationale"].block
-    last = _fill(block, pair, question=_question(example), answer=choice)
+    last = fill(block, pair, question=shown_question(example), answer=choice)
     return _assemble(step, _prefix("rationale", pair, asking), last, asking, choice)
 
 
 def _prefix(step: Templated, pair: AdjectivePair, asking: Asking) -> str:
     """Return header and worked examples; nothing here depends on the example asked."""
     template = asking.prompts.templates[step]
-    parts = [_fill(template.header, pair)] if template.header.strip() else []
+    parts = [fill(template.header, pair)] if template.header.strip() else []
     for worked in asking.worked:
         request = asking.prompts.flaws[worked.flaw]
-        opening = _fill(
+        opening = fill(
             template.block,
             pair,
-            question=_question(worked.example(asking.prompts.family)),
+            question=shown_question(worked.example(asking.prompts.family)),
             answer=worked.answer,
             explanation=worked.flawed_rationale,
             critique_request=request.critique,
@@ -226,23 +224,6 @@ def _prefix(step: Templated, pair: AdjectivePair, asking: Asking) -> str:
 
 def _assemble(step: Step, prefix: str, last: str, asking: Asking, target: str | None) -> StepPrompt:
     return StepPrompt(step, prefix + last, prefix, asking.decoding(), target)
-
-
-def _fill(template: str, pair: AdjectivePair, **values: str) -> str:
-    """Fill a template; values are never read as templates themselves."""
-    first, second = pair
-    names = {"first": first, "second": second, "First": first[:1].upper() + first[1:]}
-    return Template(template).substitute(names, **values).strip()
-
-
-def _question(example: Example) -> str:
-    """Return the question as shown everywhere, without blank lines, which separate questions."""
-    return re.sub(r"\n\s*\n", "\n", question_text(example)).strip()
-
-
-def _line(text: str) -> str:
-    """Return a text on one line."""
-    return " ".join(text.split())
 
 
 def _gold(example: Example) -> str:

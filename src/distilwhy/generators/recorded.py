@@ -1,0 +1,166 @@
+"""Texts recorded before, and their replay: ``recorded:FILE``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+
+from distilwhy.errors import DataError, ModelError
+from distilwhy.files import read_records, read_text, sha256_json
+from distilwhy.generators.base import Decoding, Finish, Generated
+from distilwhy.prompts.library import Templated, load_prompts
+from distilwhy.prompts.wording import last_block, shown_question, unfill
+from distilwhy.records import Annotation, Record, TeacherText
+
+
+class StoredText(Record):
+    """One text as a model gave it: a line of a store.
+
+    Args:
+        key: What it was asked, see :func:`text_key`.
+        teacher: The model string.
+        step: The step that asked first.
+        example: Id of the example that it is about.
+        text: The text, cut before the first stop string, not cleaned.
+        finish: ``stop`` or ``length``.
+        prompt_tokens: Tokens in the prompt.
+        completion_tokens: Tokens generated.
+    """
+
+    key: str
+    teacher: str
+    step: str
+    example: str
+    text: str
+    finish: Finish
+    prompt_tokens: int
+    completion_tokens: int
+
+
+def text_key(prompt: str, teacher: str, decoding: Decoding) -> str:
+    """Return the key of a request: a hexadecimal SHA-256 of all that its text depends on."""
+    return sha256_json([prompt, teacher, asdict(decoding)])
+
+
+class RecordedGenerator:
+    """Replays the texts of a store or of an annotations file.
+
+    A store answers exactly the requests that it holds. An annotations file answers the rationale,
+    critique, revision and counterfactual prompts about its examples, recognised by the shipped
+    wording, whatever the draws; it holds cleaned texts, and not the teacher's own answers.
+
+    Args:
+        path: A store, or an ``annotations.jsonl``.
+
+    Raises:
+        DataError: When the file is missing or is neither.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.name = f"recorded:{path}"
+        self._path = path
+        first = next((line for line in read_text(path).split("\n") if line.strip()), "")
+        try:
+            fields = json.loads(first)
+        except json.JSONDecodeError:
+            fields = None
+        if isinstance(fields, dict) and "key" in fields:
+            self._find = partial(_in_store, *_read_store(path))
+        elif isinstance(fields, dict) and "example" in fields:
+            self._find = partial(_in_annotations, _read_annotations(path))
+        else:
+            raise DataError(
+                f"{path} holds no recorded texts.", "Name a store of texts or annotations.jsonl."
+            )
+
+    def generate(
+        self, prompts: Sequence[str], decoding: Decoding
+    ) -> Iterator[tuple[int, Generated]]:
+        """Yield the recorded text of each prompt.
+
+        Raises:
+            ModelError: When any prompt has none; nothing is yielded then.
+        """
+        found = [self._find(prompt, decoding) for prompt in prompts]
+        missing = [prompt for prompt, text in zip(prompts, found, strict=True) if text is None]
+        if missing:
+            raise ModelError(
+                f"{self._path} holds no text for {len(missing)} of {len(prompts)} prompts; the "
+                f"first is about: {last_block(missing[0])[:200]!r}.",
+                "Use the settings that it was recorded with, or a model that can be asked.",
+            )
+        yield from ((index, text) for index, text in enumerate(found) if text is not None)
+
+    def score(self, prompts: Sequence[str], continuations: Sequence[str]) -> list[float]:
+        """Refuse: records hold texts, not likelihoods.
+
+        Raises:
+            ModelError: Always.
+        """
+        raise ModelError(
+            f"{self.name} cannot score: it holds texts, not likelihoods.", "Use a model instead."
+        )
+
+
+def _read_store(path: Path) -> tuple[dict[str, StoredText], tuple[str, ...]]:
+    """Return the texts by key, and the teachers that gave them."""
+    texts: dict[str, StoredText] = {}
+    for row in read_records(path, StoredText):
+        texts.setdefault(row.key, row)
+    return texts, tuple(dict.fromkeys(row.teacher for row in texts.values()))
+
+
+def _in_store(
+    texts: dict[str, StoredText], teachers: tuple[str, ...], prompt: str, decoding: Decoding
+) -> Generated | None:
+    for teacher in teachers:
+        row = texts.get(text_key(prompt, teacher, decoding))
+        if row is not None:
+            return Generated(row.text, row.finish, row.prompt_tokens, row.completion_tokens)
+    return None
+
+
+def _read_annotations(path: Path) -> dict[str, Annotation]:
+    """Return the annotations by question as shown."""
+    found: dict[str, Annotation] = {}
+    for annotation in read_records(path, Annotation):
+        found.setdefault(shown_question(annotation.example), annotation)
+    return found
+
+
+def _in_annotations(
+    annotations: dict[str, Annotation], prompt: str, decoding: Decoding
+) -> Generated | None:
+    """Find the text by what the prompt's last block was filled with; decoding plays no part."""
+    block = last_block(prompt)
+    # The shipped wording is the same for all families.
+    for step, template in load_prompts("multiple_choice").templates.items():
+        filled = unfill(template.block, block)
+        annotation = annotations.get(filled["question"]) if filled else None
+        if filled and annotation:
+            text = _text_of(annotation, step, filled["answer"])
+            return _replayed(text) if text else None
+    return None
+
+
+def _text_of(annotation: Annotation, step: Templated, choice: str) -> TeacherText | None:
+    if step == "rationale" and choice != annotation.example.answer:
+        return annotation.counterfactuals.get(choice)
+    texts: dict[Templated, TeacherText | None] = {
+        "rationale": annotation.rationale,
+        "critique": annotation.critique,
+        "revision": annotation.revision,
+    }
+    return texts[step]
+
+
+def _replayed(text: TeacherText) -> Generated:
+    return Generated(
+        text=text.text,
+        finish="length" if text.finish == "length" else "stop",
+        prompt_tokens=text.prompt_tokens or 0,
+        completion_tokens=text.completion_tokens or 0,
+    )

@@ -1,0 +1,63 @@
+"""A deterministic stand-in for a model, for tests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+from distilwhy.generators.base import Decoding, Generated
+
+
+class ScriptedGenerator:
+    """A generator whose texts a function writes.
+
+    Tokens are words. Texts are yielded last prompt first, so that nothing comes to rely on their
+    order.
+
+    Args:
+        write: Turns a prompt into a text; may raise, as a model may.
+        likelihood: Turns a prompt and a continuation into a log-likelihood in nats.
+        name: The model string that it goes by.
+    """
+
+    def __init__(
+        self,
+        write: Callable[[str], str],
+        likelihood: Callable[[str, str], float] | None = None,
+        name: str = "scripted",
+    ) -> None:
+        self.name = name
+        self.calls: list[str] = []
+        """All prompts asked so far, in the order asked."""
+        self._write = write
+        self._likelihood = likelihood
+
+    def generate(
+        self, prompts: Sequence[str], decoding: Decoding
+    ) -> Iterator[tuple[int, Generated]]:
+        """Yield the text of each prompt, cut at stop strings and at the token limit."""
+        for index in reversed(range(len(prompts))):
+            self.calls.append(prompts[index])
+            yield index, self._generated(prompts[index], decoding)
+
+    def score(self, prompts: Sequence[str], continuations: Sequence[str]) -> list[float]:
+        """Return the log-likelihoods that the function gives.
+
+        Raises:
+            NotImplementedError: When no function was given.
+        """
+        if self._likelihood is None:
+            raise NotImplementedError("this scripted generator was given no likelihood function")
+        return [self._likelihood(*pair) for pair in zip(prompts, continuations, strict=True)]
+
+    def _generated(self, prompt: str, decoding: Decoding) -> Generated:
+        text = self._write(prompt)
+        ends = [text.index(stop) for stop in decoding.stop if stop in text]
+        text = text[: min(ends)] if ends else text
+        words = text.split()
+        over = len(words) > decoding.max_new_tokens
+        return Generated(
+            text=" ".join(words[: decoding.max_new_tokens]) if over else text,
+            finish="length" if over else "stop",
+            prompt_tokens=len(prompt.split()),
+            completion_tokens=min(len(words), decoding.max_new_tokens),
+        )

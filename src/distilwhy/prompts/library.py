@@ -1,0 +1,207 @@
+"""Worked examples, requests and wording of the teacher's prompts, read from YAML and checked."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from string import Template
+from typing import Any, Literal, Self
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+
+from distilwhy.config import Settings, read_yaml, validate
+from distilwhy.errors import ConfigError
+from distilwhy.files import describe, sha256_json
+from distilwhy.records import Example, Family
+
+FOLDER = Path(__file__).parent
+REMEDY = "docs/teaching.md shows what a prompt file holds."
+
+Templated = Literal["rationale", "critique", "revision"]
+"""Steps that have wording of their own."""
+
+COMMON_NAMES = frozenset({"question", "answer", "first", "second", "First"})
+STEP_NAMES: dict[Templated, frozenset[str]] = {
+    "rationale": COMMON_NAMES,
+    "critique": COMMON_NAMES | {"explanation", "critique_request"},
+    "revision": COMMON_NAMES | {"explanation", "critique", "revision_request"},
+}
+"""What a step's block can be filled with; all but the adjectives must stand in it."""
+
+
+class WorkedExample(Settings):
+    """One worked example: its texts serve the prompts of all steps."""
+
+    context: str | None = Field(None, description="Context, or premise of an inference task.")
+    question: str = Field(min_length=1, description="Question, or hypothesis.")
+    choices: tuple[str, ...] = Field(min_length=2, description="Choices in the order shown.")
+    answer: str = Field(min_length=1, description="The right choice.")
+    rationale: str = Field(min_length=1, description="A good explanation of the answer.")
+    flawed_rationale: str = Field(min_length=1, description="An explanation with the flaw.")
+    flaw: str = Field(min_length=1, description="Name of the flaw.")
+    critique: str = Field(min_length=1, description="A critique that names the flaw.")
+    revision: str = Field(min_length=1, description="The explanation without the flaw.")
+
+    @field_validator("rationale", "flawed_rationale", "critique", "revision")
+    @classmethod
+    def _check_text(cls, value: str) -> str:
+        if "\n" in value or value != value.strip():
+            raise ValueError("must be one line without spaces around it")
+        return value
+
+    @model_validator(mode="after")
+    def _check_example(self) -> Self:
+        try:
+            self.example("multiple_choice")
+        except ValidationError as error:
+            raise ValueError("; ".join(describe(error))) from None
+        return self
+
+    def example(self, family: Family) -> Example:
+        """Return the question as an example, to be shown as all questions are."""
+        return Example(
+            id="worked",
+            question=self.question,
+            choices=self.choices,
+            answer=self.answer,
+            context=self.context,
+            family=family,
+        )
+
+
+class RequestPair(Settings):
+    """The two requests that belong to one flaw."""
+
+    critique: str = Field(min_length=1, description="Asks to point the flaw out.")
+    revision: str = Field(min_length=1, description="Asks to rewrite without the flaw.")
+
+
+class StepTemplate(Settings):
+    """Wording of one step, with ``$names`` to be filled in."""
+
+    header: str = Field(description="First paragraph of the prompt.")
+    block: str = Field(min_length=1, description="One question, up to where the text begins.")
+
+
+class Prompts(Settings):
+    """All that prompts are made of, for one family."""
+
+    version: int = Field(description="Version of the content; raise it with every change.")
+    family: Family = Field(description="Family of the questions.")
+    worked_examples: tuple[WorkedExample, ...] = Field(
+        min_length=1, description="Worked examples; the first ones are used when shots are fewer."
+    )
+    adjectives: tuple[str, ...] = Field(
+        min_length=2, description="Adjectives that describe the teacher, two in each prompt."
+    )
+    flaws: dict[str, RequestPair] = Field(min_length=1, description="Requests by flaw.")
+    templates: dict[Templated, StepTemplate] = Field(description="Wording by step.")
+
+    @field_validator("adjectives")
+    @classmethod
+    def _check_adjectives(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(value)) < len(value) or not all(word.strip() for word in value):
+            raise ValueError("one is empty or stands twice")
+        return value
+
+    @field_validator("templates")
+    @classmethod
+    def _check_templates(
+        cls, value: dict[Templated, StepTemplate]
+    ) -> dict[Templated, StepTemplate]:
+        faults = [f"{step} is missing" for step in STEP_NAMES if step not in value]
+        for step, template in value.items():
+            faults += _template_faults(step, template)
+        if faults:
+            raise ValueError("; ".join(faults))
+        return value
+
+    @model_validator(mode="after")
+    def _check_worked_examples(self) -> Self:
+        faults = []
+        for number, worked in enumerate(self.worked_examples, 1):
+            if worked.flaw not in self.flaws:
+                known = ", ".join(self.flaws)
+                faults.append(f"worked example {number}: unknown flaw {worked.flaw!r} ({known})")
+            if self.family == "nli" and not worked.context:
+                faults.append(f"worked example {number}: context (the premise) is missing")
+        if faults:
+            raise ValueError("; ".join(faults))
+        return self
+
+    @property
+    def digest(self) -> str:
+        """Hexadecimal SHA-256 of the content, for manifests."""
+        return sha256_json(self.model_dump(mode="json"))
+
+
+def _template_faults(step: Templated, template: StepTemplate) -> list[str]:
+    """Return what is wrong with the ``$names`` of a step's wording."""
+    header, block = Template(template.header), Template(template.block)
+    if not (header.is_valid() and block.is_valid()):
+        return [f"{step}: a lone $ (write $$ for a dollar sign)"]
+    names = set(block.get_identifiers())
+    adjectives = {"first", "second", "First"}
+    faults = [
+        f"{step}.block lacks ${name}" for name in sorted(STEP_NAMES[step] - adjectives - names)
+    ]
+    faults += [f"{step}.block has unknown ${name}" for name in sorted(names - STEP_NAMES[step])]
+    faults += [
+        f"{step}.header has unknown ${name}"
+        for name in sorted(set(header.get_identifiers()) - adjectives)
+    ]
+    if "\n\n" in template.block.strip():
+        faults.append(f"{step}.block has a blank line (blank lines separate questions)")
+    return faults
+
+
+def load_prompts(family: Family, path: str | Path | None = None) -> Prompts:
+    """Return the prompt content of a family.
+
+    Args:
+        family: Family of the questions to be asked.
+        path: A prompt file of one's own. It has the fields of the shipped family files and may
+            also hold ``adjectives``, ``flaws`` and ``templates``, each replacing the shipped ones
+            (``templates`` step by step).
+
+    Raises:
+        ConfigError: When the file is of another family, or naming all its faults.
+    """
+    if path is None:
+        return _shipped(family)
+    values = read_yaml(Path(path))
+    prompts = _build(values, str(path))
+    if prompts.family != family:
+        raise ConfigError(
+            f"{path}: family is {prompts.family!r} but the task's is {family!r}.",
+            "Name a prompt file of the task's family.",
+        )
+    return prompts
+
+
+@cache
+def _shipped(family: Family) -> Prompts:
+    path = FOLDER / f"{family}.yaml"
+    return _build(read_yaml(path), str(path))
+
+
+@cache
+def _shared() -> dict[str, Any]:
+    """Return the shipped adjectives, flaws and templates."""
+    requests, templates = (read_yaml(FOLDER / f"{n}.yaml") for n in ("requests", "templates"))
+    return {
+        "adjectives": requests["adjectives"],
+        "flaws": requests["flaws"],
+        "templates": templates["templates"],
+    }
+
+
+def _build(values: Any, source: str) -> Prompts:
+    """Check one file's fields, completed with the shipped ones."""
+    if isinstance(values, dict):
+        shared = _shared()
+        templates = values.get("templates", {})
+        if isinstance(templates, dict):
+            templates = shared["templates"] | templates
+        values = shared | values | {"templates": templates}
+    return validate(Prompts, values, source, REMEDY)

@@ -1,0 +1,183 @@
+"""What the figures allow to be said in words, never more than intervals and p-values support."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from statistics import mean
+
+from distilwhy.report import formats
+from distilwhy.report.data import Comparison, Entry, ReportData
+
+LEVEL = 0.05
+"""Significance level, after correction, below which a difference counts as settled."""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A comparison with its p-value corrected for all comparisons of the report.
+
+    Args:
+        comparison: The comparison.
+        p_adjusted: Its p-value after Holm's correction (Holm 1979).
+    """
+
+    comparison: Comparison
+    p_adjusted: float
+
+    @property
+    def settled(self) -> bool:
+        """Whether the corrected p-value and the interval both speak for a difference."""
+        item = self.comparison
+        return self.p_adjusted < LEVEL and not item.ci_low <= 0 <= item.ci_high
+
+    @property
+    def finding(self) -> str:
+        """The comparison's outcome in words."""
+        if not self.settled:
+            return "not settled"
+        return "A better" if self.comparison.difference > 0 else "B better"
+
+    def seen_from(self, name: str) -> Judged:
+        """Return the comparison with the named entry as ``a``."""
+        item = self.comparison
+        if item.a == name:
+            return self
+        turned = item.model_copy(
+            update={
+                "a": item.b,
+                "b": item.a,
+                "difference": -item.difference,
+                "ci_low": -item.ci_high,
+                "ci_high": -item.ci_low,
+                "only_a_right": item.only_b_right,
+                "only_b_right": item.only_a_right,
+            }
+        )
+        return replace(self, comparison=turned)
+
+
+def judge(comparisons: Sequence[Comparison]) -> list[Judged]:
+    """Correct the p-values of all comparisons together by Holm's step-down method.
+
+    Args:
+        comparisons: All comparisons of the report.
+
+    Returns:
+        The comparisons in the order given.
+    """
+    order = sorted(range(len(comparisons)), key=lambda index: comparisons[index].p)
+    adjusted = [0.0] * len(comparisons)
+    largest = 0.0
+    for rank, index in enumerate(order):
+        largest = max(largest, min(1.0, comparisons[index].p * (len(comparisons) - rank)))
+        adjusted[index] = largest
+    return [Judged(item, p) for item, p in zip(comparisons, adjusted, strict=True)]
+
+
+@dataclass(frozen=True)
+class Headline:
+    """The report's first words.
+
+    Args:
+        lead: The sentence on the best student.
+        against: A sentence on each of baseline, teacher and runner-up, where there is one.
+        caution: What a reader should keep in mind; may be empty.
+    """
+
+    lead: str
+    against: tuple[str, ...]
+    caution: str = ""
+
+
+def headline(data: ReportData) -> Headline:
+    """Say which student did best and how it stands to baseline, teacher and runner-up.
+
+    Students of equal label and condition are one group; groups are ranked by their mean accuracy
+    over seeds, and each group speaks through its first seed, so that no lucky seed is picked.
+    """
+    groups = student_groups(data)
+    if not groups:
+        return Headline("No student was evaluated in this run.", ())
+    groups.sort(key=lambda group: -mean(entry.metrics.accuracy for entry in group))
+    best = groups[0][0]
+    others = []
+    if baselines := data.of_kind("baseline"):
+        baseline = max(baselines, key=lambda entry: entry.metrics.accuracy)
+        others.append((baseline, _baseline_label(baseline.name)))
+    others += [(entry, f"the teacher, {entry.name}") for entry in data.of_kind("teacher")]
+    if len(groups) > 1:
+        others.append((groups[1][0], f"the runner-up, {groups[1][0].name}"))
+    judged = judge(data.comparisons)
+    against = tuple(_against(judged, best, other, label) for other, label in others)
+    caution = ""
+    if len(groups) > 1:
+        caution = (
+            f"It was picked as the best of {len(groups)} on the same questions that it is measured "
+            "on, so its figure is somewhat flattered."
+        )
+    return Headline(_lead(groups), against, caution)
+
+
+def student_groups(data: ReportData) -> list[list[Entry]]:
+    """Return the students' entries grouped by student label and condition, in order."""
+    groups: dict[tuple[str, str], list[Entry]] = {}
+    for entry in data.of_kind("student"):
+        key = (entry.student or "", entry.condition or entry.name)
+        groups.setdefault(key, []).append(entry)
+    return list(groups.values())
+
+
+def _lead(groups: Sequence[Sequence[Entry]]) -> str:
+    best = groups[0]
+    entry, metrics = best[0], best[0].metrics
+    subject = "The most accurate student" if len(groups) > 1 else "The student"
+    share = (
+        f"{formats.percent(metrics.accuracy)} of {formats.count(metrics.n)} test questions rightly "
+        f"(95{formats.NBSP}% interval {formats.interval(metrics.ci_low, metrics.ci_high)})."
+    )
+    if len(best) == 1:
+        return f"{subject}, {entry.name}, answered {share}"
+    accuracies = [item.metrics.accuracy for item in best]
+    group = ", ".join(part for part in (entry.student, entry.condition) if part) or entry.name
+    return (
+        f"{subject} on average over {len(best)} seeds, {group}, answered "
+        f"{formats.percent(mean(accuracies))} of the test questions rightly (lowest "
+        f"{formats.percent(min(accuracies))}, highest {formats.percent(max(accuracies))}). "
+        f"Its run {entry.name} answered {share}"
+    )
+
+
+def _against(judged: Sequence[Judged], best: Entry, other: Entry, label: str) -> str:
+    """Say how the best student stands to another entry."""
+    accuracy = formats.percent(other.metrics.accuracy)
+    for item in judged:
+        if {item.comparison.a, item.comparison.b} == {best.name, other.name}:
+            return _paired(item.seen_from(best.name), f"{label} ({accuracy})")
+    shown = f"{label} ({accuracy}, {formats.interval(other.metrics.ci_low, other.metrics.ci_high)})"
+    if best.metrics.ci_low > other.metrics.ci_high:
+        return f"Its interval lies above that of {shown}."
+    if best.metrics.ci_high < other.metrics.ci_low:
+        return f"Its interval lies below that of {shown}."
+    return f"Its interval overlaps that of {shown}: this test does not tell them apart."
+
+
+def _paired(item: Judged, label: str) -> str:
+    comparison = item.comparison
+    evidence = (
+        f"95{formats.NBSP}% interval of the difference "
+        f"{formats.points_interval(comparison.ci_low, comparison.ci_high)}; "
+        f"McNemar {formats.p_clause(item.p_adjusted)}, Holm-corrected"
+    )
+    if not item.settled:
+        return (
+            f"Against {label}, this test does not settle the difference of "
+            f"{formats.points(comparison.difference)} points: {evidence}."
+        )
+    side = "above" if comparison.difference > 0 else "below"
+    size = formats.decimal(100 * abs(comparison.difference))
+    return f"It lies {size} points {side} {label}: {evidence}."
+
+
+def _baseline_label(name: str) -> str:
+    return f"the {name}" if "baseline" in name.lower() else f"the {name} baseline"

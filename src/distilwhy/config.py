@@ -72,7 +72,7 @@ class LoraSettings(Settings):
     """Low-rank adaptation by peft (Hu et al. 2021, arXiv 2106.09685)."""
 
     rank: int = Field(16, ge=1, description="Rank of the update matrices.")
-    scale: float = Field(32.0, gt=0, description="peft's lora_alpha.")
+    scale: int = Field(32, gt=0, description="peft's lora_alpha.")
     dropout: float = Field(0.0, ge=0, lt=1, description="Dropout on the update's input.")
     targets: str | tuple[str, ...] = Field("all-linear", description="Layers adapted, by name.")
 

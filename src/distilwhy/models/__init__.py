@@ -1,0 +1,1 @@
+"""Language models by one string: naming, finding, precision and loading."""

@@ -1,0 +1,172 @@
+"""Loading a model and its tokenizer from a model string, as dense trainable weights."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from huggingface_hub.utils import logging as hub_logging
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoModelForSeq2SeqLM,
+    AutoTokenizer,
+    GgufConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+from transformers.utils import logging as transformers_logging
+
+from distilwhy.errors import ModelError
+from distilwhy.files import sha256_file
+from distilwhy.models.names import ModelName, parse_model
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A model with its tokenizer.
+
+    Args:
+        name: The model string that it was loaded from.
+        model: Dense weights, in evaluation mode.
+        tokenizer: The model's own tokenizer; it has a pad token.
+    """
+
+    name: str
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+
+    @property
+    def is_encoder_decoder(self) -> bool:
+        """Whether the source goes to an encoder (T5) rather than before the target."""
+        return bool(self.model.config.is_encoder_decoder)
+
+
+def load_model(name: str, dtype: torch.dtype = torch.float32) -> LoadedModel:
+    """Load a model and its tokenizer.
+
+    Weights come from safetensors or GGUF, never from pickles; code from the Hub is never run.
+
+    Args:
+        name: A model string, e.g. ``hf:google/t5-v1_1-base``, ``gguf:FILE``, ``embedded``.
+        dtype: Precision of the weights.
+
+    Raises:
+        ModelError: When the model cannot be found or is not a language model.
+    """
+    parsed = parse_model(name)
+    if parsed.kind == "recorded":
+        raise ModelError(f"{name} is recorded text, not a model.", "Give a model with weights.")
+    folder = str(converted_gguf(Path(parsed.target))) if parsed.kind == "gguf" else parsed.target
+    try:
+        with quiet():
+            config = AutoConfig.from_pretrained(folder)
+            auto = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
+            model = auto.from_pretrained(folder, dtype=dtype, use_safetensors=True)
+            tokenizer = AutoTokenizer.from_pretrained(folder)
+    except (OSError, ValueError, KeyError, ImportError) as error:
+        raise _not_loaded(parsed, error) from error
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return LoadedModel(name, model.eval(), tokenizer)
+
+
+def cache_folder() -> Path:
+    """Return the folder for converted models: ``DISTILWHY_CACHE``, else the user's cache."""
+    if chosen := os.environ.get("DISTILWHY_CACHE"):
+        return Path(chosen)
+    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "distilwhy"
+
+
+def converted_gguf(file: Path) -> Path:
+    """Return a safetensors folder with a GGUF file's weights, dequantised; made once a file.
+
+    transformers parses a GGUF file three times and keeps it marked as quantised, so that it can
+    neither be saved nor trained; the converted folder loads in about a second and can be both.
+
+    Args:
+        file: The GGUF file.
+
+    Raises:
+        ModelError: When the file is not a GGUF model that transformers knows.
+    """
+    target = cache_folder() / f"gguf-{sha256_file(file)[:16]}"
+    if target.is_dir():
+        return target
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}."))
+    try:
+        with quiet():
+            model = AutoModelForCausalLM.from_pretrained(
+                file.parent,
+                gguf_file=file.name,
+                quantization_config=GgufConfig(dequantize=True),
+                dtype=torch.float32,
+            )
+            tokenizer = AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)
+            _without_quantisation(model).save_pretrained(temporary)
+            tokenizer.save_pretrained(temporary)
+        if not target.is_dir():
+            temporary.rename(target)
+    except (OSError, ValueError, KeyError, NotImplementedError) as error:
+        raise _not_loaded(ModelName("gguf", str(file)), error) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return target
+
+
+def _without_quantisation(model: Any) -> PreTrainedModel:
+    config = type(model.config).from_dict(
+        {k: v for k, v in model.config.to_dict().items() if k != "quantization_config"}
+    )
+    with torch.device("meta"):
+        dense: PreTrainedModel = type(model)(config)
+    dense.load_state_dict(model.state_dict(), assign=True)
+    dense.tie_weights()
+    return dense
+
+
+def _not_loaded(name: ModelName, error: Exception) -> ModelError:
+    if name.is_local_path:
+        reason = str(error).split("\n")[0]
+        return ModelError(
+            f"{name.target} could not be loaded as a language model: {reason}",
+            "Give a folder with config.json, safetensors weights and a tokenizer, or a GGUF file.",
+        )
+    return ModelError(
+        f"The model {name.target!r} was found neither as a folder nor on the model hub.",
+        "Check the name and the connection, or give a local folder.",
+    )
+
+
+@contextmanager
+def quiet_logs() -> Iterator[None]:
+    """Silence the libraries' logged advice and warnings; errors still come through."""
+    verbosity = transformers_logging.get_verbosity()
+    hub_verbosity = hub_logging.get_verbosity()
+    transformers_logging.set_verbosity(logging.ERROR)
+    hub_logging.set_verbosity(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        transformers_logging.set_verbosity(verbosity)
+        hub_logging.set_verbosity(hub_verbosity)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Silence the libraries' loading bars too."""
+    # The GGUF reader's bar has no switch of its own, and all bars write to standard error.
+    with quiet_logs(), Path(os.devnull).open("w") as nowhere, redirect_stderr(nowhere):
+        yield

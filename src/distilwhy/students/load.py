@@ -1,0 +1,114 @@
+"""Loading students: base models to train, with adapters on request, and trained folders."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from distilwhy.config import Condition, LoraSettings, StudentSettings
+from distilwhy.errors import ModelError
+from distilwhy.files import read_json, write_json
+from distilwhy.models.load import LoadedModel, load_model, quiet
+from distilwhy.records import Record
+
+CARD = "distilwhy.json"
+
+
+class StudentCard(Record):
+    """What a trained student's folder says of itself.
+
+    Args:
+        base: Model string that training started from.
+        condition: Method and data kind.
+        weights: Weight of each view.
+        answer_view: View whose tag asks for the answer.
+        rationale_view: View whose tag asks for the rationale; ``None`` when none was learnt.
+        seed: Training seed.
+        max_source_tokens: Inputs are cut at so many tokens, as in training.
+    """
+
+    base: str
+    condition: Condition
+    weights: dict[str, float]
+    answer_view: str
+    rationale_view: str | None
+    seed: int
+    max_source_tokens: int
+
+
+def load_base(settings: StudentSettings) -> LoadedModel:
+    """Load a base model to train, in fp32, with fresh adapters where the settings ask for them.
+
+    Raises:
+        ModelError: When the model or the adapters' layers cannot be found.
+    """
+    loaded = load_model(settings.model, torch.float32)
+    if settings.lora is None:
+        return loaded
+    return LoadedModel(loaded.name, with_lora(loaded, settings.lora), loaded.tokenizer)
+
+
+def with_lora(loaded: LoadedModel, settings: LoraSettings) -> Any:
+    """Return the model wrapped by peft, with only its adapters trainable.
+
+    Raises:
+        ModelError: When no layer of the model matches ``targets``.
+    """
+    from peft import LoraConfig, TaskType, get_peft_model
+
+    targets = settings.targets if isinstance(settings.targets, str) else list(settings.targets)
+    config = LoraConfig(
+        task_type=TaskType.SEQ_2_SEQ_LM if loaded.is_encoder_decoder else TaskType.CAUSAL_LM,
+        r=settings.rank,
+        lora_alpha=settings.scale,
+        lora_dropout=settings.dropout,
+        target_modules=targets,
+    )
+    try:
+        with quiet():
+            return get_peft_model(loaded.model, config)
+    except ValueError as error:
+        raise ModelError(
+            f"No adapter could be put on {loaded.name}: {str(error).splitlines()[0]}",
+            "Mend lora.targets; 'all-linear' fits every model.",
+        ) from error
+
+
+def save_student(folder: Path, model: Any, tokenizer: Any, card: StudentCard) -> None:
+    """Write a student as safetensors with its tokenizer and card; adapters are merged in."""
+    if hasattr(model, "merge_and_unload"):
+        model = model.merge_and_unload()
+    with quiet():
+        model.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+    write_json(folder / CARD, card.model_dump())
+
+
+def load_student(folder: Path, dtype: torch.dtype) -> tuple[LoadedModel, StudentCard]:
+    """Load a trained student and its card.
+
+    Args:
+        folder: The folder that training wrote.
+        dtype: Precision of the weights.
+
+    Raises:
+        ModelError: When the folder is not a trained student.
+    """
+    card = read_card(folder)
+    return load_model(f"hf:{folder}", dtype), card
+
+
+def read_card(folder: Path) -> StudentCard:
+    """Read the card of a trained student.
+
+    Raises:
+        ModelError: When the folder is not a trained student.
+    """
+    if not (folder / CARD).is_file():
+        raise ModelError(
+            f"{folder} is not a trained student: it has no {CARD}.",
+            "Give the folder that 'distilwhy train --out' wrote.",
+        )
+    return StudentCard.model_validate(read_json(folder / CARD))

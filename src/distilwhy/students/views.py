@@ -1,0 +1,158 @@
+"""Views: the input -> target pairs made from an annotated example (paper, 'Student training').
+
+A method is a weighted set of views. Adding a view is adding one function to ``VIEWS``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from distilwhy.errors import ConfigError
+from distilwhy.records import Annotation, DataKind, Example
+from distilwhy.registry import Registry
+from distilwhy.tasks.base import question_text
+
+
+@dataclass(frozen=True)
+class ViewOptions:
+    """What the making of views depends on beside the annotation.
+
+    Args:
+        data: Which explanation is learnt.
+        counterfactual_form: The wrong rationale in the ``input`` (the paper), or in the
+            ``decoder``, masked from the loss (SCOTT, Wang et al. 2023, arXiv 2305.01879).
+        wrong_choices: ``one`` wrong choice a question, drawn by seed, or ``all``.
+        seed: Seed of that draw.
+    """
+
+    data: DataKind = "unrevised"
+    counterfactual_form: Literal["input", "decoder"] = "input"
+    wrong_choices: Literal["one", "all"] = "one"
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Row:
+    """One input -> target pair.
+
+    Args:
+        example_id: The example that it was made from.
+        view: The view's name.
+        source: What the student reads.
+        target: What it learns to write after ``given``.
+        given: Start of the target that is read by the decoder but not counted in the loss.
+    """
+
+    example_id: str
+    view: str
+    source: str
+    target: str
+    given: str = ""
+
+
+View = Callable[[Annotation, ViewOptions], list[Row]]
+
+VIEWS: Registry[View] = Registry("view")
+
+
+def source_text(view: str, example: Example, extra: str = "") -> str:
+    """Return a view's input: its tag, the question with its choices, and any extra line."""
+    lines = [f"[{view}] {question_text(example)}"]
+    if extra:
+        lines.append(extra)
+    return "\n".join(lines) + "\n"
+
+
+@VIEWS.register("predict")
+def predict_view(annotation: Annotation, options: ViewOptions) -> list[Row]:
+    """``[predict]`` question -> ``[answer] The answer is X``."""
+    example = annotation.example
+    target = f"[answer] The answer is {example.answer}"
+    return [Row(example.id, "predict", source_text("predict", example), target)]
+
+
+@VIEWS.register("explain")
+def explain_view(annotation: Annotation, options: ViewOptions) -> list[Row]:
+    """``[explain]`` question -> the rationale or revision."""
+    explanation = annotation.explanation(options.data)
+    if explanation is None or not explanation.text:
+        return []
+    example = annotation.example
+    return [Row(example.id, "explain", source_text("explain", example), explanation.text)]
+
+
+@VIEWS.register("factual")
+def factual_view(annotation: Annotation, options: ViewOptions) -> list[Row]:
+    """``[factual]`` question -> ``[factual] Answer:`` rationale ``So the answer is X.``"""
+    explanation = annotation.explanation(options.data)
+    if explanation is None or not explanation.text:
+        return []
+    example = annotation.example
+    target = f"[factual] Answer: {explanation.text} So the answer is {example.answer}."
+    return [Row(example.id, "factual", source_text("factual", example), target)]
+
+
+@VIEWS.register("counterfactual")
+def counterfactual_view(annotation: Annotation, options: ViewOptions) -> list[Row]:
+    """A rationale for a wrong choice -> that wrong choice, so that answers follow rationales."""
+    example = annotation.example
+    rows = []
+    for choice in _wrong_choices(annotation, options):
+        rationale = annotation.counterfactuals[choice].text
+        if options.counterfactual_form == "input":
+            source = source_text("counterfactual", example, rationale)
+            target, given = f"[counterfactual] So the answer is {choice}.", ""
+        else:
+            source = source_text("counterfactual", example)
+            given = f"[counterfactual] Answer: {rationale} So the answer is"
+            target = f" {choice}."
+        rows.append(Row(example.id, "counterfactual", source, target, given))
+    return rows
+
+
+def _wrong_choices(annotation: Annotation, options: ViewOptions) -> Sequence[str]:
+    """Return the wrong choices argued for: all, or one drawn from (seed, example id)."""
+    example = annotation.example
+    argued = [
+        choice
+        for choice in example.wrong_choices
+        if choice in annotation.counterfactuals and annotation.counterfactuals[choice].text
+    ]
+    if options.wrong_choices == "all" or not argued:
+        return argued
+    digest = hashlib.sha256(f"{options.seed}\n{example.id}\nwrong choice".encode()).digest()
+    return [argued[int.from_bytes(digest[:8], "big") % len(argued)]]
+
+
+def make_rows(
+    annotations: Sequence[Annotation], views: Sequence[str], options: ViewOptions
+) -> list[list[Row]]:
+    """Return each annotation's rows, in the order of the views.
+
+    Args:
+        annotations: Annotated examples with their right answers.
+        views: Names of views.
+        options: Data kind and draws.
+
+    Returns:
+        One list a annotation; it is empty where the annotation lacks every text needed.
+
+    Raises:
+        ConfigError: When a view finds its text in no annotation at all.
+    """
+    makers = {name: VIEWS.get(name) for name in views}
+    grouped = [
+        [row for maker in makers.values() for row in maker(annotation, options)]
+        for annotation in annotations
+    ]
+    found = {row.view for rows in grouped for row in rows}
+    if missing := [name for name in views if name not in found]:
+        raise ConfigError(
+            f"No annotation holds the text that the view {missing[0]!r} learns from "
+            f"({options.data} data).",
+            "Run the teaching steps that write it, or choose another method or data kind.",
+        )
+    return grouped

@@ -1,0 +1,77 @@
+"""Checkpoints: going on where a run stopped, and running out of disk without losing anything."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+
+from distilwhy.errors import ConfigError, DataError
+from distilwhy.files import read_json, sha256_json, write_json
+from distilwhy.progress import say
+from distilwhy.records import Annotation
+
+CHECKPOINTS = "checkpoints"
+KEPT_CHECKPOINTS = 2  # the best and the last
+
+
+def checkpoint_to_resume(
+    out: Path, settings: tuple[Any, ...], annotations: Sequence[Annotation]
+) -> str | None:
+    """Return the last whole checkpoint of the same run, if there is one."""
+    run = sha256_json(
+        [
+            *[item.model_dump(mode="json") for item in settings],
+            *[annotation.example.id for annotation in annotations],
+        ]
+    )
+    folder = out / CHECKPOINTS
+    marker = folder / "run.json"
+    if marker.is_file() and read_json(marker) != {"run": run}:
+        raise ConfigError(
+            f"{folder} holds checkpoints of a run with other settings or data.",
+            "Delete that folder to start anew, or choose another --out.",
+        )
+    write_json(marker, {"run": run})
+    whole = [p for p in folder.glob("checkpoint-*") if (p / "trainer_state.json").is_file()]
+    if not whole:
+        return None
+    last = max(whole, key=lambda path: int(path.name.rsplit("-", 1)[1]))
+    say(f"Going on from {last}.")
+    return str(last)
+
+
+def require_disk(model: Any, out: Path, saves: bool) -> None:
+    """Refuse to start when the checkpoints cannot fit: weights and two AdamW moments in fp32."""
+    trainable = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    total = sum(p.numel() for p in model.parameters())
+    checkpoint = (total if trainable == total else trainable) * 4 + trainable * 8
+    needed = total * 4 + (checkpoint * (KEPT_CHECKPOINTS + 1) if saves else 0)
+    out.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(out).free
+    if free < needed:
+        raise DataError(
+            f"{out} has {free / 2**30:.1f} GiB free, but checkpoints need "
+            f"{needed / 2**30:.1f} GiB.",
+            "Free some space or choose another folder.",
+        )
+
+
+@contextmanager
+def disk_errors(out: Path) -> Iterator[None]:
+    """Turn a failed write into one sentence; earlier checkpoints stay as they are."""
+    try:
+        yield
+    except (OSError, SafetensorError, RuntimeError) as error:
+        text = str(error)
+        full = "No space left" in text or "PytorchStreamWriter" in text or "os error 28" in text
+        if not full:
+            raise
+        raise DataError(
+            f"A checkpoint could not be written to {out}: the disk is full.",
+            "Free some space and run the command again; it goes on from the last checkpoint.",
+        ) from error

@@ -1,0 +1,224 @@
+"""The one trainer: all views of a step in one loss, on top of the Hugging Face Trainer."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch.utils.data import DataLoader
+from transformers import (
+    PreTrainedModel,
+    PrinterCallback,
+    Trainer,
+    TrainerCallback,
+    TrainerControl,
+    TrainerState,
+    TrainingArguments,
+)
+
+from distilwhy.errors import StageError
+from distilwhy.progress import Advance
+from distilwhy.records import CurvePoint
+from distilwhy.students.encode import Batch, EncodedRow, Encoder
+from distilwhy.training.batches import StepSampler
+from distilwhy.training.losses import (
+    logits_only_at,
+    token_losses,
+    view_counts,
+    weighted_view_loss,
+)
+from distilwhy.training.methods import Method
+
+HELD_OUT_TOKENS = 4096
+
+
+class ViewTrainer(Trainer):
+    """Trains a student on the weighted sum of its views' mean token losses.
+
+    Args:
+        model: The student.
+        args: transformers' arguments; ``gradient_accumulation_steps`` must equal the sampler's
+            ``micro_batches``.
+        method: The views and their weights.
+        encoder: Makes batches.
+        rows: Training rows.
+        sampler: Which of them stand together.
+        held_out: Rows to evaluate on; may be empty.
+    """
+
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        args: TrainingArguments,
+        *,
+        method: Method,
+        encoder: Encoder,
+        rows: Sequence[EncodedRow],
+        sampler: StepSampler,
+        held_out: Sequence[EncodedRow],
+    ) -> None:
+        super().__init__(
+            model,
+            args,
+            train_dataset=list(rows),  # type: ignore[arg-type]
+            eval_dataset=list(held_out) or None,  # type: ignore[arg-type]
+        )
+        self.remove_callback(PrinterCallback)
+        self.held_out = held_out
+        self.method = method
+        self.encoder = encoder
+        self.sampler = sampler
+        self.weights = torch.tensor(list(method.weights.values()), device=args.device)
+        self.loss_is_scaled_for_ga = True
+        self.tokens = 0
+        self.positions = 0
+
+    def get_train_dataloader(self) -> DataLoader[Any]:
+        """Return the training batches, in the sampler's order."""
+        loader: DataLoader[Any] = DataLoader(
+            self.train_dataset,  # type: ignore[arg-type]
+            batch_sampler=self.sampler,
+            collate_fn=self.encoder.collate,
+        )
+        return self.accelerator.prepare(loader)  # type: ignore[no-any-return]
+
+    def _get_num_items_in_batch(
+        self, batch_samples: list[Batch], device: torch.device
+    ) -> torch.Tensor | None:
+        """Count the step's target tokens by view, over all its forward passes and processes."""
+        if not batch_samples:
+            return None
+        views = len(self.weights)
+        counts = torch.stack([view_counts(b["label_views"], views) for b in batch_samples]).sum(0)
+        counts = counts.to(device)
+        if self.args.world_size > 1:
+            counts = self.accelerator.reduce(counts, reduction="sum")
+        return counts
+
+    def compute_loss(
+        self,
+        model: torch.nn.Module,
+        inputs: Batch,
+        return_outputs: bool = False,
+        num_items_in_batch: torch.Tensor | int | None = None,
+    ) -> Any:
+        """Return the forward pass's share of the step's loss."""
+        if isinstance(num_items_in_batch, torch.Tensor):
+            counts = num_items_in_batch
+        else:
+            counts = view_counts(inputs["label_views"], len(self.weights))
+        self.tokens += int(inputs["tokens"])
+        self.positions += sum(inputs[k].numel() for k in _TOKEN_INPUTS if k in inputs)
+        losses = self._token_losses(model, inputs)
+        loss = weighted_view_loss(losses, inputs["label_views"], self.weights, counts)
+        # Processes average their gradients, while the counts are those of all of them together.
+        loss = loss * self.args.world_size
+        return (loss, None) if return_outputs else loss
+
+    def _token_losses(self, model: torch.nn.Module, batch: Batch) -> torch.Tensor:
+        inputs = {k: v for k, v in batch.items() if k not in _NOT_FOR_THE_MODEL}
+        with logits_only_at(self.accelerator.unwrap_model(model), batch["select"]):
+            logits = model(**inputs, use_cache=False).logits
+        return token_losses(logits, batch["labels"])
+
+    def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
+        """Return the method's loss on the held-out rows, and each view's own mean token loss."""
+        model: Any = self.model
+        was_training = model.training
+        model.eval()
+        views = len(self.weights)
+        sums = torch.zeros(views, device=self.args.device, dtype=torch.float64)
+        counts = torch.zeros(views, device=self.args.device, dtype=torch.int64)
+        with torch.inference_mode(), self.accelerator.autocast():
+            for rows in length_batches(self.held_out, HELD_OUT_TOKENS):
+                batch = {k: v.to(self.args.device) for k, v in self.encoder.collate(rows).items()}
+                losses = self._token_losses(model, batch)
+                sums.index_add_(0, batch["label_views"], losses.double())
+                counts += view_counts(batch["label_views"], views)
+        model.train(was_training)
+        means = sums / counts.clamp(min=1)
+        metrics = {"eval_loss": float((means * self.weights).sum())}
+        for name, mean, count in zip(self.method.weights, means, counts, strict=True):
+            if count:
+                metrics[f"eval_{name}"] = float(mean)
+        self.log(dict(metrics))
+        self.control = self.callback_handler.on_evaluate(
+            self.args, self.state, self.control, metrics
+        )
+        return metrics
+
+
+_TOKEN_INPUTS = ("input_ids", "decoder_input_ids")
+_NOT_FOR_THE_MODEL = ("select", "labels", "label_views", "tokens")
+
+
+def length_batches(rows: Sequence[EncodedRow], tokens: int) -> list[list[EncodedRow]]:
+    """Cut rows, sorted by length, into batches of at most so many tokens, padding counted."""
+    batches: list[list[EncodedRow]] = []
+    for row in sorted(rows, key=lambda row: row.tokens):
+        if batches and row.tokens * (len(batches[-1]) + 1) <= tokens:
+            batches[-1].append(row)
+        else:
+            batches.append([row])
+    return batches
+
+
+class Watch(TrainerCallback):
+    """Shows progress and stops a run whose loss is no longer a number.
+
+    Args:
+        advance: Called with the steps done and the last loss.
+    """
+
+    def __init__(self, advance: Advance) -> None:
+        self.advance = advance
+        self.loss = ""
+        self.start = time.monotonic()
+
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Show the step."""
+        self.advance(state.global_step, self.loss)
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: dict[str, float] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Keep the loss to show; stop when it is not a number."""
+        loss = (logs or {}).get("loss")
+        if loss is None:
+            return
+        if loss != loss or loss in (float("inf"), float("-inf")):
+            raise StageError(
+                f"The training loss became {loss} at step {state.global_step}; "
+                "lower the learning rate. Checkpoints before it are kept."
+            )
+        self.loss = f"loss {loss:.3f}"
+
+
+def curve_of(state: TrainerState) -> tuple[CurvePoint, ...]:
+    """Return the training curve from the Trainer's log."""
+    points: dict[int, CurvePoint] = {}
+    for entry in state.log_history:
+        step = int(entry["step"])
+        point = points.get(step, CurvePoint(step=step))
+        update: dict[str, Any] = {}
+        if "loss" in entry:
+            update["loss"] = entry["loss"]
+        if "eval_loss" in entry:
+            update["held_out_loss"] = entry["eval_loss"]
+            update["held_out_views"] = {
+                name.removeprefix("eval_"): value
+                for name, value in entry.items()
+                if name.startswith("eval_") and name != "eval_loss"
+            }
+        if update:
+            points[step] = point.model_copy(update=update)
+    return tuple(points[step] for step in sorted(points))

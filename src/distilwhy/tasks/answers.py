@@ -21,10 +21,12 @@ _FORMS: tuple[Callable[[str], str], ...] = (str, collapse, trim, normalise)
 _ADJECTIVES = r"(?:(?:correct|right|best|final|only|chosen|most\s+\w+|logical|suitable)\s+){0,2}"
 _NOUNS = r"(?:answer|choice|option)"
 _BE = r"(?:is|was|would\s+be|should\s+be|must\s+be)\b"
+# A colon is part of the announcement only before white space: ':)' may be a choice.
+_COLON = r"(?:\s*:(?=\s|$))?"
 _FORWARD = re.compile(
-    rf"\bthe\s+{_ADJECTIVES}{_NOUNS}(?:\s+(?:here|to\s+th(?:e|is)\s+question))?\s+{_BE}\s*:?"
-    rf"|\banswer\s*(?:\]\s*:?|:|\s{_BE}\s*:?)"
-    rf"|\brelationship(?:\s+between\s+[^.]{{1,60}}?)?\s+{_BE}(?:\s+one\s+of\b)?\s*:?"
+    rf"\bthe\s+{_ADJECTIVES}{_NOUNS}(?:\s+(?:here|to\s+th(?:e|is)\s+question))?\s+{_BE}{_COLON}"
+    rf"|\banswer\s*(?:\]{_COLON}|:|\s{_BE}{_COLON})"
+    rf"|\brelationship(?:\s+between\s+[^.]{{1,60}}?)?\s+{_BE}(?:\s+one\s+of\b)?{_COLON}"
     r"|\bmak(?:ing|es?)\s+the\s+(?:relationship|(?:correct\s+)?answer)(?:\s+one\s+of\b)?"
     r"|\b(?:I|we)\s+(?:would\s+|will\s+)?(?:choose|pick|select|go\s+with)\b",
     re.IGNORECASE,
@@ -35,8 +37,8 @@ _BACKWARD = re.compile(
     re.IGNORECASE,
 )
 _PREFIX = re.compile(
-    r"\s*(?:\[\w+\]\s*:?|(?:(?:so|therefore|thus|hence)\b\s*,?\s*)?"
-    rf"(?:the\s+)?{_ADJECTIVES}answer\s*(?::|\b{_BE}\s*:?))\s*",
+    rf"\s*(?:\[\w+\]{_COLON}|(?:(?:so|therefore|thus|hence)\b\s*,?\s*)?"
+    rf"(?:the\s+)?{_ADJECTIVES}answer\s*(?::|\b{_BE}{_COLON}))\s*",
     re.IGNORECASE,
 )
 _LEAD_IN = re.compile(
@@ -176,7 +178,7 @@ def _by_letter(letter: str, choices: tuple[str, ...]) -> str | None:
 
 def _leading(segment: str, choices: tuple[str, ...]) -> str | None:
     """Return the choice that a text opens with, up to some break between words."""
-    segment = segment.lstrip()
+    segment = segment.lstrip(": \n")
     lead_in = _LEAD_IN.match(segment)
     starts = (0, lead_in.end()) if lead_in else (0,)
     for start in starts:

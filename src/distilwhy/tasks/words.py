@@ -24,6 +24,7 @@ def trim(text: str) -> str:
     return trimmed or folded
 
 
+@lru_cache(maxsize=8192)
 def normalise(text: str) -> str:
     """Return the form in which two answers are compared.
 

@@ -19,12 +19,12 @@ from transformers import (
 )
 
 from distilwhy.errors import StageError
+from distilwhy.models.logits import logits_only_at
 from distilwhy.progress import Advance
 from distilwhy.records import CurvePoint
 from distilwhy.students.encode import Batch, EncodedRow, Encoder
 from distilwhy.training.batches import StepSampler
 from distilwhy.training.losses import (
-    logits_only_at,
     token_losses,
     view_counts,
     weighted_view_loss,
@@ -62,8 +62,8 @@ class ViewTrainer(Trainer):
         super().__init__(
             model,
             args,
-            train_dataset=list(rows),  # type: ignore[arg-type]
-            eval_dataset=list(held_out) or None,  # type: ignore[arg-type]
+            train_dataset=list(rows),
+            eval_dataset=list(held_out) or None,
         )
         self.remove_callback(PrinterCallback)
         self.held_out = held_out
@@ -77,8 +77,9 @@ class ViewTrainer(Trainer):
 
     def get_train_dataloader(self) -> DataLoader[Any]:
         """Return the training batches, in the sampler's order."""
+        rows: Any = self.train_dataset
         loader: DataLoader[Any] = DataLoader(
-            self.train_dataset,  # type: ignore[arg-type]
+            rows,
             batch_sampler=self.sampler,
             collate_fn=self.encoder.collate,
         )

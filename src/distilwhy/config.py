@@ -209,6 +209,11 @@ def load_experiment(path: Path) -> Experiment:
     return validate(Experiment, read_yaml(path), str(path))
 
 
+def to_yaml(settings: Settings) -> str:
+    """Return settings as YAML, with every default filled in."""
+    return yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
 def read_yaml(path: Path) -> Any:
     """Read a YAML file with safe types only.
 

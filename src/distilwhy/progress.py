@@ -4,13 +4,24 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Protocol
 
 LINE_SECONDS = 15.0
 
-Advance = Callable[[int, str], None]
-"""Called with (done so far, a short note such as the loss)."""
+
+class Advance(Protocol):
+    """Tells how far work is."""
+
+    def __call__(self, done: int, total: int | None = None, note: str = "") -> None:
+        """Show it.
+
+        Args:
+            done: Units done so far.
+            total: Units in all, where that is known only now.
+            note: A short note, such as the loss.
+        """
 
 
 @contextmanager
@@ -19,10 +30,10 @@ def progress_bar(label: str, total: int) -> Iterator[Advance]:
 
     Args:
         label: What is done, e.g. ``rationale``.
-        total: Units of work in all.
+        total: Units of work in all; 0 where that is known only later.
 
     Yields:
-        A function to call with the number of units done and a note.
+        A function to call with the number of units done.
     """
     if not sys.stderr.isatty():
         with _log_lines(label, total) as advance:
@@ -49,22 +60,28 @@ def progress_bar(label: str, total: int) -> Iterator[Advance]:
     )
     with Progress(*columns, console=Console(stderr=True)) as bar:
         task = bar.add_task(label, total=total, note="")
-        yield lambda done, note: bar.update(task, completed=done, note=note)
+
+        def advance(done: int, total: int | None = None, note: str = "") -> None:
+            bar.update(task, completed=done, total=total, note=note)
+
+        yield advance
 
 
 @contextmanager
 def _log_lines(label: str, total: int) -> Iterator[Advance]:
     start = time.monotonic()
     last = start
+    whole = total
 
-    def advance(done: int, note: str) -> None:
-        nonlocal last
+    def advance(done: int, total: int | None = None, note: str = "") -> None:
+        nonlocal last, whole
+        whole = total or whole
         now = time.monotonic()
-        if now - last >= LINE_SECONDS or (done >= total > 0 and now > last):
+        if now - last >= LINE_SECONDS or (done >= whole > 0 and now > last):
             last = now
             rate = done / max(now - start, 1e-9)
-            left = (total - done) / rate if rate else 0.0
-            say(f"{label}: {done}/{total}, {rate:.2f}/s, {left:.0f} s left {note}".rstrip())
+            left = (whole - done) / rate if rate else 0.0
+            say(f"{label}: {done}/{whole}, {rate:.2f}/s, {left:.0f} s left {note}".rstrip())
 
     yield advance
 

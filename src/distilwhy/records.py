@@ -27,8 +27,8 @@ class Example(Record):
     Args:
         id: Unique within its split.
         question: The question; for natural language inference, the hypothesis.
-        choices: Two to 26 answers, in the order in which they are lettered. A choice may stand twice
-            (CommonsenseQA has such questions); all measures treat equal texts as one choice.
+        choices: Two to 26 answers, in the order in which they are lettered. A choice may stand
+            twice (CommonsenseQA has such questions); measures treat equal texts as one choice.
         answer: The text of the right choice; ``None`` where it is not known.
         context: Text that the question refers to; for natural language inference, the premise.
         family: How the question is asked.

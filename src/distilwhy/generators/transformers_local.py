@@ -14,6 +14,8 @@ from distilwhy.generators.base import Decoding, Finish, Generated
 from distilwhy.generators.prefixes import PrefixGroup, group_by_prefix
 from distilwhy.models.load import LoadedModel
 from distilwhy.models.logits import logits_only_at
+from distilwhy.models.precision import precision_name
+from distilwhy.models.tokens import prompt_ids
 
 STOP_WINDOW = 12  # tokens looked at for a stop string; longer stop strings widen it
 
@@ -33,15 +35,20 @@ class LocalGenerator:
     Args:
         loaded: The model and its tokenizer.
         batch_size: Texts written together.
+        max_prompt_tokens: Prompts are cut at so many tokens, as a student's were in training.
     """
 
-    def __init__(self, loaded: LoadedModel, batch_size: int = 16) -> None:
+    def __init__(
+        self, loaded: LoadedModel, batch_size: int = 16, max_prompt_tokens: int | None = None
+    ) -> None:
         self.name = loaded.name
         self.loaded = loaded
         self.model: Any = loaded.model
         self.tokenizer: Any = loaded.tokenizer
         self.batch_size = batch_size
+        self.max_prompt_tokens = max_prompt_tokens
         self.device = loaded.model.device
+        self.precision = precision_name(loaded.model.dtype)
 
     def generate(
         self, prompts: Sequence[str], decoding: Decoding
@@ -204,14 +211,12 @@ class LocalGenerator:
                 return_dict=False,
             )
             return list(ids)
-        ids = self._ids(prompt)
-        start = self.tokenizer.bos_token_id
-        if self.loaded.is_encoder_decoder:
-            return [*ids, self.tokenizer.eos_token_id]
-        # Only models that were trained to see a start token get one.
-        if getattr(self.tokenizer, "add_bos_token", False) and start is not None:
-            return [start, *ids]
-        return ids or [self.tokenizer.eos_token_id]
+        return prompt_ids(
+            self.tokenizer,
+            prompt,
+            is_encoder_decoder=self.loaded.is_encoder_decoder,
+            limit=self.max_prompt_tokens,
+        )
 
     def _ids(self, text: str) -> list[int]:
         return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from transformers import PreTrainedTokenizerBase
 
+from distilwhy.models.tokens import prompt_ids
 from distilwhy.students.views import Row
 
 Batch = dict[str, torch.Tensor]
@@ -70,9 +71,12 @@ class Encoder:
 
     def source_ids(self, text: str) -> list[int]:
         """Return a source's tokens, cut at the limit; training and prediction share this."""
-        ids = self._ids(text)
-        end = [self._end()] if self.is_encoder_decoder else []
-        return ids[: self.max_source_tokens - len(end)] + end
+        return prompt_ids(
+            self.tokenizer,
+            text,
+            is_encoder_decoder=self.is_encoder_decoder,
+            limit=self.max_source_tokens,
+        )
 
     def encode(self, row: Row, view: int) -> EncodedRow:
         """Return a row's tokens.

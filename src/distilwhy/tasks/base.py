@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, Protocol
 
+from distilwhy.errors import ConfigError
 from distilwhy.records import LETTERS, Example, Family
 from distilwhy.registry import Registry
 
@@ -36,6 +37,18 @@ class Task(Protocol):
             DataError: Naming all faulty rows together.
         """
         ...
+
+
+def checked_split(name: str) -> Split:
+    """Return the split of that name.
+
+    Raises:
+        ConfigError: When there is no such split.
+    """
+    for split in SPLITS:
+        if name == split:
+            return split
+    raise ConfigError(f"There is no split {name!r}.", f"Use one of: {', '.join(SPLITS)}.")
 
 
 TASKS: Registry[Task] = Registry("task")

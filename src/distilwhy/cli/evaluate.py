@@ -1,0 +1,55 @@
+"""``distilwhy evaluate``: figures of a predictions file, our own or another program's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from distilwhy.cli.shared import Json, Seed, show
+
+
+def evaluate(
+    predictions: Annotated[Path, typer.Option(help="Predictions file, or a foreign table.")],
+    answer_column: Annotated[
+        str | None, typer.Option(help="Foreign table: column of the answers.")
+    ] = None,
+    gold_column: Annotated[
+        str | None, typer.Option(help="Foreign table: column of the right answers.")
+    ] = None,
+    rationale_column: Annotated[
+        str | None, typer.Option(help="Foreign table: column of the explanations.")
+    ] = None,
+    choices_column: Annotated[
+        str | None, typer.Option(help="Foreign table: column of the choices.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Also write the figures to this file.")] = None,
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> None:
+    """Summarise predictions: accuracy with interval, classes, explanation figures."""
+    from distilwhy.errors import ConfigError
+    from distilwhy.evaluation.foreign import evaluate_foreign
+    from distilwhy.files import write_json
+    from distilwhy.pipeline import stages
+
+    extra = [answer_column, gold_column, rationale_column, choices_column]
+    if answer_column and gold_column:
+        metrics = evaluate_foreign(
+            predictions, answer_column, gold_column, rationale_column, choices_column, seed=seed
+        )
+    elif any(extra):
+        raise ConfigError(
+            "A foreign table needs both --answer-column and --gold-column.", "Give both."
+        )
+    else:
+        metrics = stages.evaluate(predictions, seed=seed)
+    if out is not None:
+        write_json(out, metrics.model_dump(mode="json"))
+    show(
+        metrics,
+        as_json,
+        f"accuracy {metrics.accuracy:.1%} (95 % interval {metrics.ci_low:.1%} to "
+        f"{metrics.ci_high:.1%}), n = {metrics.n}, {metrics.unparsed} unparsed",
+    )

@@ -1,0 +1,70 @@
+"""``distilwhy generate``: a teacher annotates a task's examples."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from distilwhy.cli.shared import Json, Limit, Seed, Source, TaskName, set_options, show, task_of
+
+
+def generate(
+    task: TaskName,
+    teacher: Annotated[str, typer.Option(help="Teacher, e.g. embedded, hf:NAME, gguf:FILE.")],
+    out: Annotated[Path, typer.Option(help="Annotations file to write.")],
+    source: Source = None,
+    split: Annotated[str, typer.Option(help="train, validation or test.")] = "train",
+    limit: Limit = None,
+    shots: Annotated[int | None, typer.Option(help="Worked examples a prompt, 1 to 7.")] = None,
+    steps: Annotated[
+        str | None, typer.Option(help="Steps, e.g. rationale,critique,revision,counterfactual.")
+    ] = None,
+    counterfactuals: Annotated[
+        str | None, typer.Option(help="Argue for all wrong choices, or for one.")
+    ] = None,
+    adjective_pairs: Annotated[
+        str | None, typer.Option(help="Pairs of adjectives drawn from, or all.")
+    ] = None,
+    max_new_tokens: Annotated[int | None, typer.Option(help="Token limit of one text.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Prompts at once.")] = None,
+    chat: Annotated[bool, typer.Option(help="Use the model's chat template.")] = False,
+    prompts: Annotated[str | None, typer.Option(help="A prompt file of your own.")] = None,
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> None:
+    """Have a teacher explain, critique, revise and argue for wrong choices; resumable."""
+    from distilwhy.config import TeacherSettings, validate
+    from distilwhy.pipeline import stages
+    from distilwhy.tasks.base import checked_split
+    from distilwhy.teaching.gates import count_flags
+
+    chosen = set_options(
+        shots=shots,
+        steps=steps.split(",") if steps else None,
+        counterfactuals=counterfactuals,
+        adjective_pairs=adjective_pairs,
+        max_new_tokens=max_new_tokens,
+        batch_size=batch_size,
+        prompts=prompts,
+    )
+    settings = validate(
+        TeacherSettings, {"model": teacher, "chat": chat, **chosen}, "distilwhy generate"
+    )
+    annotations = stages.generate(
+        task_of(task, source, split),
+        settings,
+        out,
+        split=checked_split(split),
+        limit=limit,
+        seed=seed,
+    )
+    cost = stages.read_cost(out)
+    result = {
+        "out": str(out),
+        "n": len(annotations),
+        "gates": {step: counts.model_dump() for step, counts in count_flags(annotations).items()},
+        "cost": cost.model_dump(mode="json") if cost else None,
+    }
+    show(result, as_json, f"{out}: {len(annotations)} examples annotated.")

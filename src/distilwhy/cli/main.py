@@ -1,0 +1,63 @@
+"""The command line: ``distilwhy COMMAND``. Commands load what they need when they run."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from distilwhy import __version__
+from distilwhy.cli import demo, evaluate, generate, import_, predict, run, train
+from distilwhy.errors import StageError, UserError
+
+app = typer.Typer(
+    help="Shrink a language model and keep its reasons.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    rich_markup_mode=None,
+)
+
+app.command("demo")(demo.demo)
+app.command("run")(run.run)
+app.command("generate")(generate.generate)
+app.command("import")(import_.import_)
+app.command("train")(train.train)
+app.command("predict")(predict.predict)
+app.command("evaluate")(evaluate.evaluate)
+
+
+def _version(value: bool) -> None:
+    if value:
+        print(f"distilwhy {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: bool = typer.Option(
+        False, "--version", callback=_version, is_eager=True, help="Show the version and exit."
+    ),
+) -> None:
+    """Shrink a language model and keep its reasons."""
+
+
+def main() -> None:
+    """Run the command line; exit codes are 0 (ok), 1 (failed) and 2 (misuse)."""
+    try:
+        app()
+    except UserError as error:
+        _fail(str(error.message), error.remedy, 2)
+    except StageError as error:
+        _fail(str(error), "", 1)
+    except KeyboardInterrupt:
+        _fail("Stopped.", "Run the same command again to go on.", 130)
+    except BrokenPipeError:
+        sys.exit(1)
+
+
+def _fail(message: str, remedy: str, code: int) -> None:
+    print(f"Error: {message}", file=sys.stderr)
+    if remedy:
+        print(remedy, file=sys.stderr)
+    sys.exit(code)

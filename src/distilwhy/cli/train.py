@@ -1,0 +1,78 @@
+"""``distilwhy train``: one student from an annotations file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from distilwhy.cli.shared import Json, set_options, show
+
+
+def train(
+    annotations: Annotated[Path, typer.Option(help="Annotations file, training examples only.")],
+    student: Annotated[str, typer.Option(help="Base model, e.g. hf:NAME, a folder, embedded.")],
+    out: Annotated[Path, typer.Option(help="Folder to write the student to.")],
+    method: Annotated[str, typer.Option(help="Training method, e.g. multitask.")] = "multitask",
+    data: Annotated[str, typer.Option(help="Learn from unrevised or revised.")] = "unrevised",
+    alpha: Annotated[float | None, typer.Option(help="Weight of predict, 0 to 1.")] = None,
+    beta: Annotated[float | None, typer.Option(help="Weight of factual, 0 to 1.")] = None,
+    gamma: Annotated[float | None, typer.Option(help="Weight of multitask, 0 to 1.")] = None,
+    counterfactual_form: Annotated[
+        str | None, typer.Option(help="Wrong rationale in the input or in the decoder (SCOTT).")
+    ] = None,
+    wrong_choices: Annotated[
+        str | None, typer.Option(help="Wrong choices a question: one or all.")
+    ] = None,
+    epochs: Annotated[float | None, typer.Option(help="Passes over the examples.")] = None,
+    max_steps: Annotated[int | None, typer.Option(help="Stop after so many steps.")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="Peak learning rate.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Examples a step.")] = None,
+    micro_batches: Annotated[int | None, typer.Option(help="Forward passes a step.")] = None,
+    held_out: Annotated[float | None, typer.Option(help="Share held out.")] = None,
+    evaluations: Annotated[int | None, typer.Option(help="Held-out evaluations.")] = None,
+    precision: Annotated[str | None, typer.Option(help="auto, fp32 or bf16.")] = None,
+    lora_rank: Annotated[int | None, typer.Option(help="Train adapters of this rank.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of everything random.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Train a student; a stopped run goes on from its last checkpoint."""
+    from distilwhy.config import Condition, StudentSettings, TrainingSettings, validate
+    from distilwhy.pipeline import stages
+
+    chosen = set_options(
+        method=method,
+        data=data,
+        alpha=alpha,
+        beta=beta,
+        gamma=gamma,
+        counterfactual_form=counterfactual_form,
+        wrong_choices=wrong_choices,
+    )
+    training = set_options(
+        epochs=epochs,
+        max_steps=max_steps,
+        learning_rate=learning_rate,
+        batch_size=batch_size,
+        micro_batches=micro_batches,
+        held_out=held_out,
+        evaluations=evaluations,
+        precision=precision,
+        seed=seed,
+    )
+    lora = {"lora": {"rank": lora_rank}} if lora_rank is not None else {}
+    summary = stages.train(
+        annotations,
+        out,
+        student=validate(StudentSettings, {"model": student, **lora}, "distilwhy train"),
+        condition=validate(Condition, chosen, "distilwhy train"),
+        settings=validate(TrainingSettings, training, "distilwhy train"),
+    )
+    show(
+        summary,
+        as_json,
+        f"{out}: {summary.steps} steps on {summary.examples} examples in {summary.seconds:.0f} s "
+        f"({summary.tokens_per_second:.0f} tokens/s, {summary.precision}, "
+        f"{summary.peak_memory_mb / 1024:.1f} GiB); kept step {summary.best_step}.",
+    )

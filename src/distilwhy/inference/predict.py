@@ -1,0 +1,164 @@
+"""Asking a student, or the teacher itself, for answers and reasons: the predict stage."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from distilwhy.config import PredictionSettings, TeachingSettings
+from distilwhy.generators.base import Decoding, Generated, Generator, generate_all
+from distilwhy.generators.transformers_local import LocalGenerator
+from distilwhy.manifests import peak_memory_mb
+from distilwhy.models.precision import precision_name, resolve_precision
+from distilwhy.progress import progress_bar
+from distilwhy.prompts.library import load_prompts
+from distilwhy.records import Example, Prediction, PredictionSummary
+from distilwhy.students.load import StudentCard, load_student
+from distilwhy.students.views import source_text
+from distilwhy.tasks.answers import parse_answer
+from distilwhy.teaching.steps import Asking, answer_prompt, split_answer
+
+_FACTUAL = re.compile(
+    r"^\s*(?:\[factual\]\s*)?(?:Answer:\s*)?(?P<rationale>.*?)\s*(?:So the answer is\b.*)?$",
+    re.DOTALL,
+)
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """Predictions and what they cost."""
+
+    predictions: list[Prediction]
+    summary: PredictionSummary
+
+
+def predict(student: Path, examples: Sequence[Example], settings: PredictionSettings) -> Predicted:
+    """Ask a trained student.
+
+    The answer comes from the tag that the student learnt to answer (``[predict]``, or
+    ``[factual]``, which gives its rationale first), the rationale from the same text or from a
+    second pass with ``[explain]``. Decoding is greedy.
+
+    Args:
+        student: The folder that training wrote.
+        examples: The examples to answer.
+        settings: Batch size, limits and precision.
+
+    Raises:
+        ModelError: When the folder is not a trained student.
+    """
+    dtype = resolve_precision(settings.precision)
+    loaded, card = load_student(student, dtype)
+    generator = LocalGenerator(loaded, settings.batch_size, card.max_source_tokens)
+    start = time.monotonic()
+    answers, rationales = _ask_student(generator, card, examples, settings)
+    predictions = [
+        _prediction(example, card, answer, rationale)
+        for example, answer, rationale in zip(examples, answers, rationales, strict=True)
+    ]
+    parameters = sum(p.numel() for p in loaded.model.parameters())
+    return Predicted(predictions, _summary(predictions, start, precision_name(dtype), parameters))
+
+
+def ask_teacher(
+    generator: Generator,
+    examples: Sequence[Example],
+    settings: TeachingSettings,
+    *,
+    seed: int,
+) -> Predicted:
+    """Ask the teacher for answer and reason without telling it the right answer.
+
+    Args:
+        generator: The teacher.
+        examples: The examples to answer.
+        settings: How the teacher is asked; shots and adjectives as in teaching.
+        seed: The experiment's seed.
+    """
+    families = {example.family for example in examples}
+    asking = {
+        family: Asking(load_prompts(family, settings.prompts), settings, seed)
+        for family in families
+    }
+    prompts = [answer_prompt(example, asking[example.family]) for example in examples]
+    start = time.monotonic()
+    with progress_bar("ask the teacher", len(prompts)) as advance:
+        # All prompts of a step are decoded alike.
+        texts = generate_all(
+            generator,
+            [prompt.prompt for prompt in prompts],
+            prompts[0].decoding,
+            advance,
+        )
+    predictions = []
+    for example, text in zip(examples, texts, strict=True):
+        answer, reason = split_answer(text.text, example)
+        predictions.append(
+            Prediction(
+                example=example,
+                answer=parse_answer(answer, example.choices),
+                answer_text=text.text.strip(),
+                rationale=reason or None,
+                generated_tokens=text.completion_tokens,
+            )
+        )
+    return Predicted(
+        predictions, _summary(predictions, start, getattr(generator, "precision", "unknown"), None)
+    )
+
+
+def _ask_student(
+    generator: Generator,
+    card: StudentCard,
+    examples: Sequence[Example],
+    settings: PredictionSettings,
+) -> tuple[list[Generated], list[Generated | None]]:
+    decoding = Decoding(max_new_tokens=settings.max_new_tokens)
+    separate = settings.rationales and card.rationale_view not in (None, card.answer_view)
+    views = [card.answer_view, card.rationale_view] if separate else [card.answer_view]
+    prompts = [source_text(view or "", example) for view in views for example in examples]
+    with progress_bar("predict", len(prompts)) as advance:
+        texts = generate_all(generator, prompts, decoding, advance)
+    answers = texts[: len(examples)]
+    return answers, list(texts[len(examples) :]) or [None] * len(answers)
+
+
+def _prediction(
+    example: Example, card: StudentCard, answer: Generated, rationale: Generated | None
+) -> Prediction:
+    reason = rationale.text.strip() if rationale else None
+    if card.answer_view == "factual":
+        reason = factual_rationale(answer.text)
+    return Prediction(
+        example=example,
+        answer=parse_answer(answer.text, example.choices),
+        answer_text=answer.text.strip(),
+        rationale=reason or None,
+        generated_tokens=answer.completion_tokens
+        + (rationale.completion_tokens if rationale else 0),
+    )
+
+
+def factual_rationale(text: str) -> str:
+    """Return the rationale within a ``[factual]`` text, without its tag and its answer."""
+    match = _FACTUAL.match(text)
+    return match["rationale"].strip() if match else text.strip()
+
+
+def _summary(
+    predictions: Sequence[Prediction], start: float, precision: str, parameters: int | None
+) -> PredictionSummary:
+    seconds = time.monotonic() - start
+    tokens = sum(prediction.generated_tokens for prediction in predictions)
+    return PredictionSummary(
+        examples=len(predictions),
+        seconds=seconds,
+        generated_tokens=tokens,
+        tokens_per_second=tokens / max(seconds, 1e-9),
+        peak_memory_mb=peak_memory_mb(),
+        precision=precision,
+        parameters=parameters,
+    )

@@ -1,0 +1,1 @@
+"""An experiment as stages that exchange files."""

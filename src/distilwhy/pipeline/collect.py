@@ -1,0 +1,139 @@
+"""From a run's folder to the records of its report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from distilwhy.config import to_yaml
+from distilwhy.evaluation.statistics import mcnemar
+from distilwhy.files import read_records
+from distilwhy.manifests import machine, manifest_path, read_manifest, versions
+from distilwhy.pipeline import stages
+from distilwhy.pipeline.cells import entry_name
+from distilwhy.records import Annotation, Prediction
+from distilwhy.report import Comparison, Entry, GateCounts, ReportData, TokenCounts
+from distilwhy.tasks import load_task
+from distilwhy.teaching.gates import count_flags
+
+if TYPE_CHECKING:
+    from distilwhy.pipeline.experiment import ExperimentRun
+
+SAMPLES = 3
+
+
+def collect(run: ExperimentRun) -> ReportData:
+    """Read all that the report shows from a run's files.
+
+    Args:
+        run: The run; its cells are done.
+    """
+    annotations = read_records(run.annotations, Annotation)
+    cells = run.cells
+    entries = [
+        _entry(
+            entry_name(cell, cells),
+            cell.predictions,
+            "student",
+            student=cell.student.label,
+            seed=cell.seed,
+            condition=cell.condition.label,
+        )
+        for cell in cells
+    ]
+    if run.asks_teacher:
+        entries.append(_entry("teacher", run.teacher_predictions, "teacher"))
+    entries += [_entry(name, run.baseline(name), "baseline") for name in ("majority", "random")]
+    seconds = _stage_seconds(run)
+    return ReportData(
+        title=run.experiment.name,
+        generated=datetime.now().astimezone(),
+        task=load_task(run.experiment.task, run.base).name,
+        n_train=len(annotations),
+        n_validation=0,
+        n_test=len(run.test),
+        config_yaml=to_yaml(run.experiment),
+        versions=versions(),
+        machine=machine().model_dump(),
+        seconds=sum(seconds.values()),
+        stage_seconds=seconds,
+        gates={
+            step: GateCounts(n=counts.n, flags=counts.flags)
+            for step, counts in count_flags(annotations).items()
+        },
+        tokens=_tokens(run.folder / "teacher" / "annotations.jsonl"),
+        entries=tuple(entries),
+        comparisons=tuple(_comparisons(entries, run.experiment.seed)),
+        samples=tuple(annotations[:SAMPLES]),
+    )
+
+
+def _entry(name: str, path: Path, kind: str, **facts: object) -> Entry:
+    return Entry.model_validate(
+        {
+            "name": name,
+            "kind": kind,
+            "metrics": stages.evaluate(path),
+            "predictions": tuple(read_records(path, Prediction)),
+            **facts,
+        }
+    )
+
+
+def _comparisons(entries: Sequence[Entry], seed: int) -> list[Comparison]:
+    """Compare first-seed students with each other, with the majority and with the teacher."""
+    first: dict[tuple[str | None, str | None], Entry] = {}
+    for entry in entries:
+        if entry.kind == "student":
+            first.setdefault((entry.student, entry.condition), entry)
+    students = list(first.values())
+    others = [e for e in entries if e.kind == "teacher" or e.name == "majority"]
+    pairs = [(a, b) for place, a in enumerate(students) for b in [*students[place + 1 :], *others]]
+    return [_comparison(a, b, seed) for a, b in pairs]
+
+
+def _comparison(a: Entry, b: Entry, seed: int) -> Comparison:
+    paired = mcnemar(a.predictions, b.predictions, seed)
+    return Comparison(
+        a=a.name,
+        b=b.name,
+        difference=paired.difference,
+        ci_low=paired.ci_low,
+        ci_high=paired.ci_high,
+        p=paired.p,
+        n=paired.n,
+        only_a_right=paired.only_first_right,
+        only_b_right=paired.only_second_right,
+    )
+
+
+def _tokens(annotations: Path) -> dict[str, TokenCounts]:
+    cost = stages.read_cost(annotations)
+    if cost is None:
+        return {}
+    return {
+        step: TokenCounts(
+            prompt=part.prompt_tokens + part.stored_prompt_tokens,
+            completion=part.completion_tokens + part.stored_completion_tokens,
+        )
+        for step, part in cost.steps.items()
+    }
+
+
+def _stage_seconds(run: ExperimentRun) -> dict[str, float]:
+    """Return each stage's duration from its manifest, so that a resumed run shows the whole."""
+    outputs = {
+        "generate": run.folder / "teacher" / "annotations.jsonl",
+        "ask the teacher": run.teacher_predictions,
+    }
+    for cell in run.cells:
+        name = entry_name(cell, run.cells)
+        outputs[f"train {name}"] = cell.trained
+        outputs[f"predict {name}"] = cell.predictions
+    return {
+        name: read_manifest(output).seconds
+        for name, output in outputs.items()
+        if manifest_path(output).is_file()
+    }

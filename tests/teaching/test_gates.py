@@ -202,6 +202,40 @@ def test_either_letter_of_a_choice_that_stands_twice_is_right() -> None:
         assert ("wrong_letter" in gate(text, example, "boat shed", "stop")) is wrong
 
 
+@pytest.mark.parametrize(
+    ("example", "text", "off"),
+    [
+        (
+            YES_NO,
+            "A pineapple would hardly please a shark, for sharks eat fish, seals, squid and "
+            "now and then a turtle, yet never sweet yellow fruit.",
+            True,
+        ),
+        (
+            YES_NO,
+            "Boats lack wings, engines of that kind, and every other part that lifts planes "
+            "such as gliders or jets off the ground.",
+            False,
+        ),
+        (YES_NO, "A pineapple would hardly please a shark.", False),
+        (
+            NLI,
+            "The premise describes a woman who juggles three red balls before a cheering crowd, "
+            "which suggests a circus, so the relationship is entailment.",
+            True,
+        ),
+        (
+            EXAMPLE,
+            "Banks hold money, gold, letters and sometimes jewels behind thick steel doors "
+            "which thieves rarely manage to break.",
+            False,
+        ),
+    ],
+)
+def test_off_topic(example: Example, text: str, off: bool) -> None:
+    assert ("off_topic" in gate(text, example, example.answer, "stop")) is off
+
+
 def test_teacher_text_is_cut_and_flagged_for_what_is_left() -> None:
     raw = f"{GOOD} So the answer is pier, which\n\nQuestion: Where?"
     text = teacher_text(raw, "rationale", EXAMPLE, "boat shed", "length", 9, 40)

@@ -185,7 +185,7 @@ def test_real_files_are_imported_whole(
         if text is not None
     ]
     assert not [text for text in texts if "\n" in text.text]
-    unended = [t for t in texts if not t.text.endswith((".", "!", "?", '"', "'", ")", "]"))]
+    unended = [t for t in texts if not t.text.endswith(tuple(".!?\u201d\"')]"))]
     # Texts without a single whole sentence are kept as they are, and flagged.
     assert all({"truncated", "empty"} & set(text.flags) for text in unended)
     assert len(unended) < 0.07 * len(texts)

@@ -11,6 +11,18 @@ _CLOSING = "\"'`*_“”\u2018\u2019«»)]}>.,;:!?…"
 _ARTICLE = re.compile(r"(?:the|an|a)\s+(?=\S)")
 _WORD = re.compile(r"\d+(?:[.,]\d+)*[%+#]*|[^\W\d_]+(?:['\u2019][^\W\d_]+)*[%+#]*|[^\W_]")
 
+_FUNCTION = (
+    "a about after all also an and any are as at be because been before but by can could did do "
+    "does each for from had has have he her here him his how i if in into is it its like likely "
+    "may might more most my no not of off on one only or other our out over she should since so "
+    "some such than that the their them then there these they this those to up was we were what "
+    "when where which while who whom whose why will with would you your yes "
+    # Words about the task itself say nothing about the question.
+    "answer choice option question premise hypothesis relationship entailment neutral "
+    "contradiction"
+)
+_FUNCTION_WORDS = frozenset(_FUNCTION.split())
+
 
 def collapse(text: str) -> str:
     """Return the text with compatible characters unified and runs of white space made one space."""
@@ -59,6 +71,12 @@ def singular(word: str) -> str:
     if word.endswith(("ches", "shes", "sses", "xes", "zes")):
         return word[:-2]
     return word[:-1]
+
+
+@lru_cache(maxsize=8192)
+def content_words(text: str) -> frozenset[str]:
+    """Return the words of a text that say what it is about, in the singular."""
+    return frozenset(_stems(text)) - _FUNCTION_WORDS
 
 
 @lru_cache(maxsize=8192)

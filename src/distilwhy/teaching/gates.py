@@ -6,7 +6,6 @@ gate is a new function in ``GATES``.
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -14,10 +13,11 @@ from functools import lru_cache
 from operator import eq
 from typing import Literal
 
-from distilwhy.records import LETTERS, Annotation, Example, Record, TeacherText
+from distilwhy.records import Annotation, Example, Record, TeacherText
 from distilwhy.tasks.answers import normalise, stated_answer
-from distilwhy.tasks.words import words
-from distilwhy.teaching.cleaning import clean, cut_to_sentence, ends_sentence, sentence_ends
+from distilwhy.tasks.words import content_words, words
+from distilwhy.teaching.cleaning import clean, cut_to_sentence, ends_sentence
+from distilwhy.teaching.letters import wrong_letter
 
 __all__ = [
     "GATES",
@@ -33,21 +33,12 @@ __all__ = [
 Finish = Literal["stop", "length", "unknown"]
 STEPS: tuple[str, ...] = ("rationale", "critique", "revision", "counterfactual")
 
-_LETTERED_TEXT = re.compile(r"(?:^|[\s(])\(?([a-z])\)\s*[\"'“\u2018*]*(?=\w)", re.IGNORECASE)
-_OPTION = re.compile(
-    r"\b(?:option|choice|answer)s?\s+(?:is\s+)?(?:\(([a-z])\)|([a-z])\)|([B-HJ-Z])\b)",
-    re.IGNORECASE,
-)
-_SETS_ASIDE = re.compile(
-    r"\b(?:not|no|nor|neither|cannot|incorrect|wrong|unlike|irrelevant|unrelated|less|other|others"
-    r"|however|while|although|though|but|rather|instead|fails?|lacks?|may|might|could)\b|n['\u2019]t\b",
-    re.IGNORECASE,
-)
 _COPY_RUN = 5
 _COPY_SHARE = 0.6
 _LOOP_GRAM = 4
 _LOOP_SHARE = 1 / 3
 _LOOP_WORDS = 12
+_TOPIC_WORDS = 10
 
 
 @dataclass(frozen=True)
@@ -197,7 +188,7 @@ def is_copied_question(gated: Gated) -> bool:
     # A hypothesis is a statement, and a good explanation may well open by quoting it.
     if opens and gated.example.family != "nli":
         return True
-    runs = _runs(gated.example)
+    runs = _runs(gated.example.question, gated.example.context or "")
     copied: set[int] = set()
     for start in range(len(tokens) - _COPY_RUN + 1):
         if tokens[start : start + _COPY_RUN] in runs:
@@ -205,12 +196,13 @@ def is_copied_question(gated: Gated) -> bool:
     return len(copied) > _COPY_SHARE * len(tokens)
 
 
-def _runs(example: Example) -> set[tuple[str, ...]]:
-    return {
+@lru_cache(maxsize=64)
+def _runs(question: str, context: str) -> frozenset[tuple[str, ...]]:
+    return frozenset(
         source[start : start + _COPY_RUN]
-        for source in (words(example.question), words(example.context or ""))
+        for source in (words(question), words(context))
         for start in range(len(source) - _COPY_RUN + 1)
-    }
+    )
 
 
 def contradicts_answer(gated: Gated) -> bool:
@@ -228,46 +220,17 @@ def has_wrong_letter(gated: Gated) -> bool:
     """
     if gated.target is None:
         return False
-    return _misletters(gated) or _names_other_letter(gated)
+    return wrong_letter(gated.text, gated.example.choices, gated.target)
 
 
-def _misletters(gated: Gated) -> bool:
-    forms = _letters_of(gated.example.choices)
-    for match in _LETTERED_TEXT.finditer(gated.text):
-        following = words(gated.text[match.end() : match.end() + 120])
-        named = [form for form in forms if following[: len(form)] == form]
-        if named and match.group(1).lower() not in forms[max(named, key=len)]:
-            return True
-    return False
-
-
-@lru_cache(maxsize=4096)
-def _letters_of(choices: tuple[str, ...]) -> dict[tuple[str, ...], str]:
-    """The words of each choice -> the letters it is shown under (two where it stands twice)."""
-    forms: dict[tuple[str, ...], str] = {}
-    for letter, choice in zip(LETTERS, choices, strict=False):
-        form = words(normalise(choice))
-        if form:
-            forms[form] = forms.get(form, "") + letter
-    return forms
-
-
-def _names_other_letter(gated: Gated) -> bool:
-    if not _OPTION.search(gated.text):
-        return False
-    own = _letters_of(gated.example.choices).get(words(normalise(gated.target or "")), "")
-    shown = LETTERS[: len(gated.example.choices)]
-    start = 0
-    for end in [*(match.end() for match in sentence_ends(gated.text)), len(gated.text)]:
-        sentence = gated.text[start:end]
-        start = end
-        letters = {
-            next(group for group in match.groups() if group).lower()
-            for match in _OPTION.finditer(sentence)
-        } & set(shown)
-        if letters and not letters & set(own) and not _SETS_ASIDE.search(sentence):
-            return True
-    return False
+def is_off_topic(gated: Gated) -> bool:
+    """``off_topic``: of its content words (ten or more), none stands in the question, its context
+    or choices; teachers sometimes go on about a question of the prompt.
+    """
+    content = content_words(gated.text)
+    example = gated.example
+    asked = content_words(" ".join((example.question, example.context or "", *example.choices)))
+    return len(content) >= _TOPIC_WORDS and bool(asked) and not content & asked
 
 
 GATES: dict[str, Callable[[Gated], bool]] = {
@@ -277,5 +240,6 @@ GATES: dict[str, Callable[[Gated], bool]] = {
     "copied_question": is_copied_question,
     "contradicts_answer": contradicts_answer,
     "wrong_letter": has_wrong_letter,
+    "off_topic": is_off_topic,
 }
 """The gates by name, in the order in which flags are listed."""

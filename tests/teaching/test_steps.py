@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
+import distilwhy
 from distilwhy.config import TeachingSettings
 from distilwhy.errors import ConfigError, DataError
+from distilwhy.files import read_records
 from distilwhy.prompts.library import load_prompts
 from distilwhy.records import Example
 from distilwhy.tasks.base import question_text
@@ -210,3 +212,18 @@ def test_prompts_are_byte_equal_in_other_processes() -> None:
     }
     here = repr([all_prompts(example, asking(family, seed=5)) for family, example in pairs])
     assert digests == {hashlib.sha256(here.encode()).hexdigest() + "\n"}
+
+
+def test_the_page_on_teaching_shows_real_prompts() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "teaching.md").read_text(encoding="utf-8")
+    mini = Path(distilwhy.__file__).parent / "tasks" / "mini_data" / "train.jsonl"
+    (example,) = (e for e in read_records(mini, Example) if "fish take oxygen" in e.question)
+    ask = asking(shots=1)
+    assert f"```text\n{rationale_prompt(example, ask).prompt}\n```" in page
+    revision = revision_prompt(
+        example,
+        "A fish has gills, which are small openings that allow it to breathe.",
+        "The explanation does not show why scales or fins could not do the same.",
+        ask,
+    )
+    assert f"```text\n{revision.prompt.removeprefix(revision.prefix)}\n```" in page

@@ -30,7 +30,8 @@ class StepPrompt:
         step: The step it belongs to.
         prompt: The whole prompt; the teacher's text follows on its last line.
         prefix: Its beginning that does not depend on the example, textually equal for equal
-            draws, so that a local model computes it once.
+            draws, so that a local model computes it once. Its last token may differ from the
+            prompt's where a tokeniser joins line breaks: compare tokens, not text.
         decoding: How the text is decoded.
         target: The choice that the text argues for; ``None`` for critiques and where the teacher
             answers itself.

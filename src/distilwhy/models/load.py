@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 from huggingface_hub.utils import logging as hub_logging
+from safetensors import SafetensorError
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
@@ -29,6 +30,16 @@ from transformers.utils import logging as transformers_logging
 from distilwhy.errors import ModelError
 from distilwhy.files import sha256_file
 from distilwhy.models.names import ModelName, parse_model
+
+LOADING_ERRORS = (
+    OSError,
+    ValueError,
+    KeyError,
+    ImportError,
+    NotImplementedError,
+    RuntimeError,
+    SafetensorError,
+)
 
 
 @dataclass(frozen=True)
@@ -69,12 +80,25 @@ def load_model(name: str, dtype: torch.dtype = torch.float32) -> LoadedModel:
     folder = str(converted_gguf(Path(parsed.target))) if parsed.kind == "gguf" else parsed.target
     try:
         with quiet():
-            config = AutoConfig.from_pretrained(folder)
+            config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
             auto = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
-            model = auto.from_pretrained(folder, dtype=dtype, use_safetensors=True)
-            tokenizer = AutoTokenizer.from_pretrained(folder)
-    except (OSError, ValueError, KeyError, ImportError) as error:
+            loaded: Any = auto.from_pretrained(
+                folder,
+                dtype=dtype,
+                use_safetensors=True,
+                trust_remote_code=False,
+                output_loading_info=True,
+            )
+            model, found = loaded
+            tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+    except LOADING_ERRORS as error:
         raise _not_loaded(parsed, error) from error
+    if missing := sorted(found["missing_keys"]):
+        # transformers would fill them with random numbers.
+        raise ModelError(
+            f"{parsed.target} lacks {len(missing)} weights of a language model, e.g. {missing[0]}.",
+            "Give a model that was trained to write text.",
+        )
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     return LoadedModel(name, model.eval(), tokenizer)
@@ -117,7 +141,7 @@ def converted_gguf(file: Path) -> Path:
             tokenizer.save_pretrained(temporary)
         if not target.is_dir():
             temporary.rename(target)
-    except (OSError, ValueError, KeyError, NotImplementedError) as error:
+    except LOADING_ERRORS as error:
         raise _not_loaded(ModelName("gguf", str(file)), error) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -150,11 +174,13 @@ def _not_loaded(name: ModelName, error: Exception) -> ModelError:
 
 @contextmanager
 def quiet_logs() -> Iterator[None]:
-    """Silence the libraries' logged advice and warnings; errors still come through."""
+    """Silence the libraries' bars, logged advice and warnings; errors still come through."""
     verbosity = transformers_logging.get_verbosity()
     hub_verbosity = hub_logging.get_verbosity()
+    bars = transformers_logging.is_progress_bar_enabled()
     transformers_logging.set_verbosity(logging.ERROR)
     hub_logging.set_verbosity(logging.ERROR)
+    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -162,11 +188,13 @@ def quiet_logs() -> Iterator[None]:
     finally:
         transformers_logging.set_verbosity(verbosity)
         hub_logging.set_verbosity(hub_verbosity)
+        if bars:
+            transformers_logging.enable_progress_bar()  # type: ignore[no-untyped-call]
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Silence the libraries' loading bars too."""
+    """Silence the one loading bar that has no switch too."""
     # The GGUF reader's bar has no switch of its own, and all bars write to standard error.
     with quiet_logs(), Path(os.devnull).open("w") as nowhere, redirect_stderr(nowhere):
         yield

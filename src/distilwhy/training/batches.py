@@ -22,7 +22,7 @@ class StepSampler(Sampler[list[int]]):
         groups: The row numbers of each example; examples without rows are left out.
         lengths: Length of each row, in tokens.
         batch_size: Examples a step.
-        micro_batches: Forward passes a step, at most ``batch_size``.
+        micro_batches: Forward passes a step, at most as many as examples in it.
         seed: Seed of the order.
     """
 
@@ -38,7 +38,8 @@ class StepSampler(Sampler[list[int]]):
         self.groups = [list(group) for group in groups if group]
         self.lengths = lengths
         self.batch_size = batch_size
-        self.micro_batches = min(micro_batches, batch_size)
+        # An example has a row or more, so that no forward pass is left without rows.
+        self.micro_batches = max(1, min(micro_batches, batch_size, len(self.groups)))
         self.seed = seed
         self.epoch = 0
 

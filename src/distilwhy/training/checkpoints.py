@@ -22,27 +22,42 @@ KEPT_CHECKPOINTS = 2  # the best and the last
 def checkpoint_to_resume(
     out: Path, settings: tuple[Any, ...], annotations: Sequence[Annotation]
 ) -> str | None:
-    """Return the last whole checkpoint of the same run, if there is one."""
-    run = sha256_json(
-        [
-            *[item.model_dump(mode="json") for item in settings],
-            *[annotation.example.id for annotation in annotations],
-        ]
-    )
+    """Return the last whole checkpoint of the same run, if there is one.
+
+    Args:
+        out: The student's folder.
+        settings: Settings that make a run what it is.
+        annotations: The run's data.
+
+    Raises:
+        ConfigError: When the checkpoints there are of another run.
+    """
+    run = {"run": sha256_json([item.model_dump(mode="json") for item in (*settings, *annotations)])}
     folder = out / CHECKPOINTS
     marker = folder / "run.json"
-    if marker.is_file() and read_json(marker) != {"run": run}:
+    whole = [path for path in folder.glob("checkpoint-*") if _is_whole(path)]
+    if whole and not (marker.is_file() and read_json(marker) == run):
         raise ConfigError(
             f"{folder} holds checkpoints of a run with other settings or data.",
             "Delete that folder to start anew, or choose another --out.",
         )
-    write_json(marker, {"run": run})
-    whole = [p for p in folder.glob("checkpoint-*") if (p / "trainer_state.json").is_file()]
+    write_json(marker, run)
+    for path in set(folder.glob("checkpoint-*")) - set(whole):
+        shutil.rmtree(path)
     if not whole:
         return None
     last = max(whole, key=lambda path: int(path.name.rsplit("-", 1)[1]))
     say(f"Going on from {last}.")
     return str(last)
+
+
+def _is_whole(checkpoint: Path) -> bool:
+    """Return whether a checkpoint was written to its end: the state is the last of its files."""
+    state = checkpoint / "trainer_state.json"
+    try:
+        return state.is_file() and isinstance(read_json(state), dict)
+    except DataError:
+        return False
 
 
 def require_disk(model: Any, out: Path, saves: bool) -> None:

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import random
 import shutil
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import TrainingArguments, set_seed
+from transformers import TrainingArguments, get_scheduler, set_seed
 
 from distilwhy.config import Condition, StudentSettings, TrainingSettings
 from distilwhy.errors import ConfigError, DataError
 from distilwhy.files import write_json
 from distilwhy.manifests import peak_memory_mb
 from distilwhy.models.load import LoadedModel, quiet_logs
+from distilwhy.models.packing import can_pack
 from distilwhy.models.precision import precision_name, resolve_precision
 from distilwhy.progress import progress_bar, say
 from distilwhy.records import Annotation, TrainingSummary
@@ -34,7 +35,7 @@ from distilwhy.training.checkpoints import (
     require_disk,
 )
 from distilwhy.training.methods import Method, resolve_method
-from distilwhy.training.trainer import ViewTrainer, Watch, curve_of
+from distilwhy.training.trainer import Cost, ViewTrainer, Watch, curve_of
 
 SUMMARY = "training.json"
 LOGGED_POINTS = 40
@@ -72,13 +73,13 @@ def train(
     trainer, dtype = _make_trainer(loaded, method, settings, encoder, data, out)
     require_disk(loaded.model, out, trainer.args.save_strategy != "no")
     checkpoint = checkpoint_to_resume(out, (student, condition, settings), annotations)
-    start = time.monotonic()
+    cost = Cost(trainer, checkpoint)
+    trainer.add_callback(cost)
     with progress_bar(f"train {condition.label}", trainer.args.max_steps) as advance:
         trainer.add_callback(Watch(advance))
         with disk_errors(out), quiet_logs():
             trainer.train(resume_from_checkpoint=checkpoint)
-    seconds = time.monotonic() - start
-    summary = _summary(trainer, data, dtype, seconds, loaded.model)
+    summary = _summary(trainer, data, dtype, cost.seconds, loaded.model)
     with disk_errors(out):
         card = StudentCard(
             base=student.model,
@@ -108,26 +109,6 @@ def make_encoder(loaded: LoadedModel, settings: TrainingSettings) -> Encoder:
     )
     encoder.pack = encoder.pack and can_pack(loaded.model)
     return encoder
-
-
-@torch.inference_mode()
-def can_pack(model: Any) -> bool:
-    """Return whether a model keeps packed rows apart by their positions.
-
-    Recurrent models, and old ones that ignore positions, do not; for them rows are padded.
-    """
-    first, second = [5, 6, 7, 8], [9, 10, 11]
-    model.eval()
-    try:
-        alone = model(input_ids=torch.tensor([second], device=model.device)).logits[0]
-        packed = model(
-            input_ids=torch.tensor([first + second], device=model.device),
-            position_ids=torch.tensor([[0, 1, 2, 3, 0, 1, 2]], device=model.device),
-            use_cache=False,
-        ).logits[0, len(first) :]
-    except (TypeError, ValueError, IndexError, RuntimeError):
-        return False
-    return bool(torch.allclose(alone, packed, atol=1e-3, rtol=1e-3))
 
 
 def split_held_out(
@@ -208,6 +189,7 @@ def _make_trainer(
     data: _Data,
     out: Path,
 ) -> tuple[ViewTrainer, torch.dtype]:
+    _check_schedule(settings.schedule)
     dtype = resolve_precision(settings.precision)
     sampler = StepSampler(
         data.groups,
@@ -230,7 +212,6 @@ def _make_trainer(
         weight_decay=settings.weight_decay,
         per_device_train_batch_size=settings.batch_size,
         gradient_accumulation_steps=sampler.micro_batches,
-        gradient_checkpointing=settings.gradient_checkpointing,
         bf16=dtype == torch.bfloat16,
         use_cpu=not torch.cuda.is_available(),
         seed=settings.seed,
@@ -245,19 +226,48 @@ def _make_trainer(
         greater_is_better=False if evaluates else None,
         report_to=list(settings.trackers) or "none",
         disable_tqdm=True,
+        logging_nan_inf_filter=False,
         dataloader_pin_memory=False,
         remove_unused_columns=False,
+        **_recompute(settings.gradient_checkpointing),
     )
-    trainer = ViewTrainer(
-        loaded.model,
-        arguments,
-        method=method,
-        encoder=encoder,
-        rows=data.rows,
-        sampler=sampler,
-        held_out=data.held_out,
-    )
+    try:
+        trainer = ViewTrainer(
+            loaded.model,
+            arguments,
+            method=method,
+            encoder=encoder,
+            rows=data.rows,
+            sampler=sampler,
+            held_out=data.held_out,
+        )
+    except (ValueError, RuntimeError, ImportError) as error:
+        if not settings.trackers:
+            raise
+        raise ConfigError(
+            f"training.trackers cannot be used: {str(error).splitlines()[0]}",
+            "Mend the name or install the tracker's package.",
+        ) from error
     return trainer, dtype
+
+
+def _check_schedule(name: str) -> None:
+    """Refuse a schedule that transformers does not know or cannot make from its name alone."""
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
+    try:
+        get_scheduler(name, optimizer, num_warmup_steps=1, num_training_steps=10)
+    except (ValueError, TypeError) as error:
+        raise ConfigError(
+            f"training.schedule {name!r} cannot be used: {str(error).splitlines()[0]}",
+            "Use e.g. linear, cosine or constant_with_warmup.",
+        ) from error
+
+
+def _recompute(wanted: bool) -> dict[str, Any]:
+    """Return the argument that trades time for memory, by the name that this version knows."""
+    names = {item.name for item in dataclasses.fields(TrainingArguments)}
+    new, old = "activation_checkpointing", "gradient_checkpointing"
+    return {new if new in names else old: True} if wanted else {}
 
 
 def _summary(

@@ -1,0 +1,71 @@
+"""Steps of whole examples, cut into forward passes."""
+
+from __future__ import annotations
+
+import random
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from distilwhy.students.encode import EncodedRow
+from distilwhy.training.batches import StepSampler, flatten
+
+
+def sampler(groups: list[list[int]], **options: int) -> StepSampler:
+    rows = [row for group in groups for row in group]
+    lengths = [random.Random(row).randint(1, 50) for row in range(max(rows, default=0) + 1)]
+    return StepSampler(groups, lengths, **{"batch_size": 2, **options})
+
+
+@given(
+    st.lists(st.integers(0, 4), min_size=1, max_size=30).filter(any),
+    st.integers(1, 9),
+    st.integers(1, 9),
+    st.integers(0, 5),
+)
+def test_an_epoch_holds_each_row_once(
+    sizes: list[int], batch_size: int, micro_batches: int, seed: int
+) -> None:
+    groups, start = [], 0
+    for size in sizes:
+        groups.append(list(range(start, start + size)))
+        start += size
+    steps = sampler(groups, batch_size=batch_size, micro_batches=micro_batches, seed=seed)
+    passes = list(steps)
+    assert sorted(row for rows in passes for row in rows) == list(range(start))
+    assert all(passes), "a forward pass without rows cannot be computed"
+    assert len(passes) == len(steps) == steps.steps * steps.micro_batches
+    assert steps.micro_batches <= micro_batches
+    # The views of an example stand in one step, as its terms of the loss belong together.
+    step_of = {
+        row: number // steps.micro_batches for number, rows in enumerate(passes) for row in rows
+    }
+    for group in groups:
+        assert len({step_of[row] for row in group}) <= 1
+
+
+def test_order_is_seeded_and_new_in_each_epoch() -> None:
+    groups = [[number] for number in range(20)]
+    first, same, other = (sampler(groups, seed=seed) for seed in (1, 1, 2))
+    assert list(first) == list(same)
+    assert list(first) != list(other)
+    before = list(first)
+    first.set_epoch(1)
+    assert list(first) != before
+    first.set_epoch(0)
+    assert list(first) == before
+
+
+def test_short_and_long_rows_do_not_pad_each_other() -> None:
+    lengths = [5, 90, 7, 80, 6, 85, 8, 95]
+    steps = StepSampler([[0, 1], [2, 3], [4, 5], [6, 7]], lengths, batch_size=4, micro_batches=2)
+    short, long = list(steps)
+    assert sorted(lengths[row] for row in short) == [5, 6, 7, 8]
+    assert sorted(lengths[row] for row in long) == [80, 85, 90, 95]
+
+
+def test_flatten_keeps_the_places_of_an_examples_rows() -> None:
+    one, two, three = (EncodedRow(view, (1,), (2,), 0, False) for view in range(3))
+    rows, groups = flatten([[one, two], [], [three]])
+    assert rows == [one, two, three]
+    assert groups == [[0, 1], [], [2]]

@@ -36,7 +36,6 @@ LOADING_ERRORS = (
     ValueError,
     KeyError,
     ImportError,
-    NotImplementedError,
     RuntimeError,
     SafetensorError,
 )
@@ -78,6 +77,7 @@ def load_model(name: str, dtype: torch.dtype = torch.float32) -> LoadedModel:
     if parsed.kind == "recorded":
         raise ModelError(f"{name} is recorded text, not a model.", "Give a model with weights.")
     folder = str(converted_gguf(Path(parsed.target))) if parsed.kind == "gguf" else parsed.target
+    config: Any = None
     try:
         with quiet():
             config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
@@ -92,11 +92,12 @@ def load_model(name: str, dtype: torch.dtype = torch.float32) -> LoadedModel:
             model, found = loaded
             tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
     except LOADING_ERRORS as error:
-        raise _not_loaded(parsed, error) from error
+        raise _not_loaded(parsed, error, found=config is not None) from error
     if missing := sorted(found["missing_keys"]):
         # transformers would fill them with random numbers.
         raise ModelError(
-            f"{parsed.target} lacks {len(missing)} weights of a language model, e.g. {missing[0]}.",
+            f"{parsed.target} lacks weights of a language model: {len(missing)} in all, "
+            f"e.g. {missing[0]}.",
             "Give a model that was trained to write text.",
         )
     if tokenizer.pad_token_id is None:
@@ -141,8 +142,8 @@ def converted_gguf(file: Path) -> Path:
             tokenizer.save_pretrained(temporary)
         if not target.is_dir():
             temporary.rename(target)
-    except LOADING_ERRORS as error:
-        raise _not_loaded(ModelName("gguf", str(file)), error) from error
+    except Exception as error:  # The reader meets any bytes and raises whatever comes of them.
+        raise _not_loaded(ModelName("gguf", str(file)), error, found=True) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return target
@@ -159,8 +160,8 @@ def _without_quantisation(model: Any) -> PreTrainedModel:
     return dense
 
 
-def _not_loaded(name: ModelName, error: Exception) -> ModelError:
-    if name.is_local_path:
+def _not_loaded(name: ModelName, error: Exception, *, found: bool) -> ModelError:
+    if found or name.is_local_path:
         reason = str(error).split("\n")[0]
         return ModelError(
             f"{name.target} could not be loaded as a language model: {reason}",

@@ -1,5 +1,32 @@
-"""distilwhy: shrink a language model and keep its reasons."""
+"""distilwhy: shrink a language model and keep its reasons.
+
+The five verbs are here: :func:`generate`, :func:`train`, :func:`predict`, :func:`evaluate` and
+:func:`run`. They load what they need when they are called.
+"""
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from distilwhy.pipeline.experiment import run
+    from distilwhy.pipeline.stages import evaluate, generate, predict, train
+
+__all__ = ["__version__", "evaluate", "generate", "predict", "run", "train"]
+
+_HOMES = {
+    "generate": "distilwhy.pipeline.stages",
+    "train": "distilwhy.pipeline.stages",
+    "predict": "distilwhy.pipeline.stages",
+    "evaluate": "distilwhy.pipeline.stages",
+    "run": "distilwhy.pipeline.experiment",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'distilwhy' has no attribute {name!r}")

@@ -12,6 +12,9 @@ Family = Literal["multiple_choice", "nli", "yes_no"]
 DataKind = Literal["unrevised", "revised"]
 """Which explanation a student learns from: the teacher's rationale, or its revision."""
 
+TRAINING_SUMMARY = "training.json"
+"""File in a student's folder that holds its :class:`TrainingSummary`."""
+
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 

@@ -49,9 +49,8 @@ class ExperimentRun:
     def test(self) -> list[Example]:
         """The test examples; they are used for prediction and evaluation only."""
         experiment = self.experiment
-        return load_task(experiment.task, self.base).load(
-            "test", experiment.limits.test, experiment.seed
-        )
+        task = load_task(experiment.task, self.base, self.folder / "rejects")
+        return task.load("test", experiment.limits.test, experiment.seed)
 
     @cached_property
     def teacher(self) -> Generator:

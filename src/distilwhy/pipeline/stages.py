@@ -21,7 +21,9 @@ from distilwhy.evaluation.metrics import Metrics
 from distilwhy.files import read_json, read_records, sha256_json, write_json, write_records
 from distilwhy.manifests import begin_stage, stage_is_done, write_manifest
 from distilwhy.progress import progress_bar, say
+from distilwhy.prompts.library import load_prompts
 from distilwhy.records import (
+    TRAINING_SUMMARY,
     Annotation,
     Example,
     Prediction,
@@ -39,8 +41,6 @@ if TYPE_CHECKING:
 TaskLike = str | Mapping[str, Any]
 
 SettingsT = TypeVar("SettingsT", bound=Settings)
-
-TRAINING_SUMMARY = "training.json"
 
 
 def generate(
@@ -74,8 +74,8 @@ def generate(
     from distilwhy.teaching.annotate import annotate
 
     settings = teacher if isinstance(teacher, TeacherSettings) else TeacherSettings(model=teacher)
-    examples = load_task(task, base).load(split, limit, seed)
-    fixed = {"teacher": settings.model_dump(mode="json"), "seed": seed, **_content(examples)}
+    examples = load_task(task, base, rejects_path(out)).load(split, limit, seed)
+    fixed = _asking(settings, examples, seed)
     if stage_is_done(out, "generate", {}, fixed):
         say(f"{out} is up to date.")
         return read_records(out, Annotation)
@@ -164,7 +164,7 @@ def predict(
     settings = settings or PredictionSettings()
     if not student.is_dir():
         raise UserError(f"{student} is not a folder.", "Give the folder that training wrote.")
-    examples = load_task(task, base).load(split, limit, seed)
+    examples = load_task(task, base, rejects_path(out)).load(split, limit, seed)
     fixed = {"prediction": settings.model_dump(mode="json"), **_content(examples)}
     if stage_is_done(out, "predict", {"student": student}, fixed):
         say(f"{out} is up to date.")
@@ -196,7 +196,7 @@ def ask(
         seed: Seed of all draws.
         generator: The teacher, where it is loaded already.
     """
-    fixed = {"teacher": teacher.model_dump(mode="json"), "seed": seed, **_content(examples)}
+    fixed = _asking(teacher, examples, seed)
     if stage_is_done(out, "ask", {}, fixed):
         say(f"{out} is up to date.")
         return read_records(out, Prediction)
@@ -282,6 +282,22 @@ def read_cost(annotations: Path) -> TeachingCost | None:
     """Return what the teacher cost, or ``None`` for annotations from elsewhere."""
     path = cost_path(annotations)
     return TeachingCost.model_validate(read_json(path)) if path.is_file() else None
+
+
+def rejects_path(output: Path) -> Path:
+    """Return the folder of rejected rows of an output's task."""
+    return output.with_name("rejects")
+
+
+def _asking(teacher: TeacherSettings, examples: Sequence[Example], seed: int) -> dict[str, Any]:
+    """Return all that shapes what a teacher is asked, the words of the prompts included."""
+    families = sorted({example.family for example in examples})
+    return {
+        "teacher": teacher.model_dump(mode="json"),
+        "prompts": [load_prompts(family, teacher.prompts).digest for family in families],
+        "seed": seed,
+        **_content(examples),
+    }
 
 
 def _content(examples: Sequence[Example]) -> dict[str, str]:

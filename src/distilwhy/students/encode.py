@@ -169,16 +169,33 @@ class Encoder:
         return _token_id(self.tokenizer.pad_token_id)
 
 
+# Lines longer than this spend more on attention between rows than they save in padding.
+LONGEST_LINE = 384
+
+
 def pack_bins(lengths: Sequence[int]) -> list[list[int]]:
-    """Put items into bins of the longest item's length, first fit, longest first.
+    """Put rows into lines of a batch so that little is spent on padding.
+
+    Rows go, longest first, into the first line with room. Several line lengths are tried, from the
+    longest row's up to twice that or 384; the one with the fewest positions in all is taken.
 
     Args:
-        lengths: Length of each item, above 0.
+        lengths: Length of each row, above 0.
 
     Returns:
-        Indices of the items in each bin; every item stands in exactly one.
+        The rows of each line; every row stands in exactly one.
     """
-    capacity = max(lengths)
+    longest = max(lengths)
+    capacities = range(longest, max(longest, min(2 * longest, LONGEST_LINE)) + 1, 8)
+    packings = [_first_fit(lengths, capacity) for capacity in capacities]
+    return min(packings, key=lambda bins: _positions(bins, lengths))
+
+
+def _positions(bins: Sequence[Sequence[int]], lengths: Sequence[int]) -> int:
+    return len(bins) * max(sum(lengths[row] for row in members) for members in bins)
+
+
+def _first_fit(lengths: Sequence[int], capacity: int) -> list[list[int]]:
     bins: list[list[int]] = []
     room: list[int] = []
     for index in sorted(range(len(lengths)), key=lambda i: (-lengths[i], i)):

@@ -22,7 +22,7 @@ from distilwhy.models.load import LoadedModel, quiet_logs
 from distilwhy.models.packing import can_pack
 from distilwhy.models.precision import precision_name, resolve_precision
 from distilwhy.progress import progress_bar, say
-from distilwhy.records import Annotation, TrainingSummary
+from distilwhy.records import TRAINING_SUMMARY, Annotation, TrainingSummary
 from distilwhy.students.encode import EncodedRow, Encoder
 from distilwhy.students.load import StudentCard, load_base, save_student
 from distilwhy.students.views import ViewOptions, make_rows
@@ -37,7 +37,6 @@ from distilwhy.training.checkpoints import (
 from distilwhy.training.methods import Method, resolve_method
 from distilwhy.training.trainer import Cost, ViewTrainer, Watch, curve_of
 
-SUMMARY = "training.json"
 LOGGED_POINTS = 40
 
 
@@ -91,7 +90,7 @@ def train(
             max_source_tokens=settings.max_source_tokens,
         )
         save_student(out, trainer.model, loaded.tokenizer, card)
-    write_json(out / SUMMARY, summary.model_dump())
+    write_json(out / TRAINING_SUMMARY, summary.model_dump())
     shutil.rmtree(out / CHECKPOINTS, ignore_errors=True)
     return summary
 

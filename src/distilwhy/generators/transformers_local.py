@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from transformers import DynamicCache
 
 from distilwhy.errors import ModelError
 from distilwhy.generators.base import Decoding, Finish, Generated
+from distilwhy.generators.continuations import (
+    Continuation,
+    DecoderContinuation,
+    EncoderDecoderContinuation,
+    prefill,
+    shares_prefixes,
+)
 from distilwhy.generators.prefixes import PrefixGroup, group_by_prefix
 from distilwhy.models.load import LoadedModel
 from distilwhy.models.logits import logits_only_at
-from distilwhy.models.precision import precision_name
+from distilwhy.models.precision import default_device, precision_name
 from distilwhy.models.tokens import prompt_ids
 
 STOP_WINDOW = 12  # tokens looked at for a stop string; longer stop strings widen it
@@ -24,8 +31,8 @@ STOP_WINDOW = 12  # tokens looked at for a stop string; longer stop strings wide
 class _Row:
     """One text being written."""
 
+    prompt: list[int]
     place: int
-    prompt_tokens: int
     written: list[int] = field(default_factory=list)
 
 
@@ -43,26 +50,46 @@ class LocalGenerator:
     ) -> None:
         self.name = loaded.name
         self.loaded = loaded
-        self.model: Any = loaded.model
+        model: Any = loaded.model
+        self.model: Any = model.to(default_device())
         self.tokenizer: Any = loaded.tokenizer
         self.batch_size = batch_size
         self.max_prompt_tokens = max_prompt_tokens
-        self.device = loaded.model.device
+        self.device = self.model.device
         self.precision = precision_name(loaded.model.dtype)
 
     def generate(
         self, prompts: Sequence[str], decoding: Decoding
     ) -> Iterator[tuple[int, Generated]]:
         """Yield ``(index of the prompt, its text)`` as texts finish; see :class:`Generator`."""
-        ids = [self._prompt_ids(prompt, decoding) for prompt in prompts]
-        if self.loaded.is_encoder_decoder:
-            yield from self._encoder_decoder(ids, decoding)
+        if not prompts:
             return
-        for group in group_by_prefix(ids):
-            cache = self._prefill(ids[group.members[0]][: group.prefix]) if group.prefix else None
-            for start in range(0, len(group.members), self.batch_size):
-                members = group.members[start : start + self.batch_size]
-                yield from self._decode(members, ids, group, cache, decoding)
+        ids = [self._prompt_ids(prompt, decoding) for prompt in prompts]
+        for members, continuation in self._batches(ids):
+            rows = [_Row(ids[place], place) for place in members]
+            yield from self._write(rows, continuation, decoding)
+
+    @torch.inference_mode()
+    def _batches(self, ids: Sequence[list[int]]) -> Iterator[tuple[Sequence[int], Continuation]]:
+        """Yield the places of prompts that are written together, and their common start."""
+        order = sorted(range(len(ids)), key=lambda place: (len(ids[place]), place))
+        if self.loaded.is_encoder_decoder:
+            for members in self._cut(order):
+                lines = [ids[place] for place in members]
+                yield members, EncoderDecoderContinuation(self.model, *self._padded(lines))
+            return
+        alone = [PrefixGroup(0, tuple(order))]
+        for group in group_by_prefix(ids) if shares_prefixes(self.model.config) else alone:
+            prefix = ids[group.members[0]][: group.prefix]
+            cache = prefill(self.model, prefix) if prefix else None
+            for members in self._cut(group.members):
+                lines = [ids[place][group.prefix :] for place in members]
+                inputs = self._padded(lines, left=True)
+                yield members, DecoderContinuation(self.model, *inputs, cache)
+
+    def _cut(self, places: Sequence[int]) -> Iterator[Sequence[int]]:
+        for start in range(0, len(places), self.batch_size):
+            yield places[start : start + self.batch_size]
 
     @torch.inference_mode()
     def score(self, prompts: Sequence[str], continuations: Sequence[str]) -> list[float]:
@@ -84,56 +111,32 @@ class LocalGenerator:
     def _scores(self, rows: Sequence[tuple[list[int], list[int]]]) -> list[float]:
         if self.loaded.is_encoder_decoder:
             start = int(self.model.config.decoder_start_token_id)
-            inputs = self._padded([prompt for prompt, _ in rows], left=False)
-            decoder = self._padded([[start, *text[:-1]] for _, text in rows], left=False)
-            inputs |= {f"decoder_{name}": tensor for name, tensor in decoder.items()}
+            ids, mask = self._padded([prompt for prompt, _ in rows])
+            lines, decoder_mask = self._padded([[start, *text[:-1]] for _, text in rows])
+            inputs = {"decoder_input_ids": lines, "decoder_attention_mask": decoder_mask}
             counted = [[True] * len(text) for _, text in rows]
         else:
-            inputs = self._padded([[*prompt, *text[:-1]] for prompt, text in rows], left=False)
+            ids, mask = self._padded([[*prompt, *text[:-1]] for prompt, text in rows])
+            lines, inputs = ids, {}
             counted = [[False] * (len(prompt) - 1) + [True] * len(text) for prompt, text in rows]
-        width = max(map(len, counted))
+        width = lines.shape[1]
         select = torch.tensor([line + [False] * (width - len(line)) for line in counted])
         labels = torch.tensor([token for _, text in rows for token in text], device=self.device)
         with logits_only_at(self.model, select.to(self.device)):
-            logits = self.model(**inputs, use_cache=False).logits.float()
+            output = self.model(input_ids=ids, attention_mask=mask, use_cache=False, **inputs)
+        logits = output.logits.float()
         chosen = logits.log_softmax(-1).gather(-1, labels[:, None])[:, 0]
         return [float(part.sum()) for part in chosen.split([len(text) for _, text in rows])]
 
     @torch.inference_mode()
-    def _prefill(self, prefix: Sequence[int]) -> DynamicCache:
-        cache = DynamicCache(config=self.model.config)
-        ids = torch.tensor([list(prefix)], device=self.device)
-        self.model(input_ids=ids, past_key_values=cache, use_cache=True, logits_to_keep=1)
-        return cache
-
-    @torch.inference_mode()
-    def _decode(
-        self,
-        members: Sequence[int],
-        ids: Sequence[list[int]],
-        group: PrefixGroup,
-        prefix_cache: DynamicCache | None,
-        decoding: Decoding,
+    def _write(
+        self, rows: list[_Row], continuation: Continuation, decoding: Decoding
     ) -> Iterator[tuple[int, Generated]]:
         """Write one batch of texts, each leaving the batch when it is finished."""
-        rows = [_Row(place, len(ids[place])) for place in members]
-        inputs = self._padded([ids[place][group.prefix :] for place in members], left=True)
-        prefix = torch.ones(len(rows), group.prefix, dtype=torch.long, device=self.device)
-        mask = torch.cat([prefix, inputs["attention_mask"]], dim=1)
-        cache = _repeated(prefix_cache, len(rows), self.model.config)
-        tokens = inputs["input_ids"]
-        positions = (mask.cumsum(1) - 1).clamp(min=0)[:, group.prefix :]
-        samplers = [_sampler(decoding, row.place, self.device) for row in rows]
-        while rows:
-            logits = self.model(
-                input_ids=tokens,
-                attention_mask=mask,
-                position_ids=positions,
-                past_key_values=cache,
-                use_cache=True,
-                logits_to_keep=1,
-            ).logits[:, -1]
-            chosen = _choose(logits, samplers, decoding)
+        samplers = [_sampler(decoding, row.prompt, self.device) for row in rows]
+        last = None
+        while True:
+            chosen = _choose(continuation.next_logits(last), samplers, decoding)
             for row, token in zip(rows, chosen, strict=True):
                 row.written.append(token)
             endings = [self._finished(row, decoding) for row in rows]
@@ -141,41 +144,12 @@ class LocalGenerator:
                 if finish is not None:
                     yield row.place, self._text(row, finish, decoding)
             kept = [i for i, finish in enumerate(endings) if finish is None]
+            if not kept:
+                return
             if len(kept) < len(rows):
                 rows, samplers = [rows[i] for i in kept], [samplers[i] for i in kept]
-                if not rows:
-                    return
-                index = torch.tensor(kept, device=self.device)
-                cache.batch_select_indices(index)
-                mask, positions = mask[index], positions[index]
-            tokens = torch.tensor([[row.written[-1]] for row in rows], device=self.device)
-            mask = torch.cat([mask, mask.new_ones(len(rows), 1)], dim=1)
-            positions = positions[:, -1:] + 1
-
-    @torch.inference_mode()
-    def _encoder_decoder(
-        self, ids: Sequence[list[int]], decoding: Decoding
-    ) -> Iterator[tuple[int, Generated]]:
-        order = sorted(range(len(ids)), key=lambda place: (len(ids[place]), place))
-        options: dict[str, Any] = {"max_new_tokens": decoding.max_new_tokens, "do_sample": False}
-        if decoding.temperature > 0:
-            torch.manual_seed(decoding.seed)
-            options |= {"do_sample": True, "temperature": decoding.temperature, "top_k": 0}
-        if decoding.stop:
-            options |= {"stop_strings": list(decoding.stop), "tokenizer": self.tokenizer}
-        for start in range(0, len(order), self.batch_size):
-            places = order[start : start + self.batch_size]
-            inputs = self._padded([ids[place] for place in places], left=False)
-            written = self.model.generate(**inputs, **options)[:, 1:].tolist()
-            for place, tokens in zip(places, written, strict=True):
-                row = _Row(place, len(ids[place]))
-                finish: Finish | None = None
-                for token in tokens:
-                    row.written.append(token)
-                    finish = self._finished(row, decoding)
-                    if finish is not None:
-                        break
-                yield place, self._text(row, finish or "length", decoding)
+                continuation.keep(torch.tensor(kept, device=self.device))
+            last = torch.tensor([row.written[-1] for row in rows], device=self.device)
 
     def _finished(self, row: _Row, decoding: Decoding) -> Finish | None:
         if row.written[-1] in self._end_tokens():
@@ -191,7 +165,7 @@ class LocalGenerator:
         text = self.tokenizer.decode(row.written, skip_special_tokens=True)
         ends = [place for stop in decoding.stop if (place := text.find(stop)) >= 0]
         text = text[: min(ends)] if ends else text
-        return Generated(text, finish, row.prompt_tokens, len(row.written))
+        return Generated(text, finish, len(row.prompt), len(row.written))
 
     def _end_tokens(self) -> frozenset[int]:
         ends: set[int] = set()
@@ -221,7 +195,10 @@ class LocalGenerator:
     def _ids(self, text: str) -> list[int]:
         return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
 
-    def _padded(self, lines: Sequence[Sequence[int]], *, left: bool) -> dict[str, torch.Tensor]:
+    def _padded(
+        self, lines: Sequence[Sequence[int]], *, left: bool = False
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return token ids and mask, both int64, [lines, longest line]."""
         width = max(map(len, lines))
         ids = torch.full((len(lines), width), int(self.tokenizer.pad_token_id))
         mask = torch.zeros(len(lines), width, dtype=torch.long)
@@ -229,25 +206,17 @@ class LocalGenerator:
             part = slice(width - len(line), width) if left else slice(0, len(line))
             ids[number, part] = torch.tensor(list(line))
             mask[number, part] = 1
-        return {"input_ids": ids.to(self.device), "attention_mask": mask.to(self.device)}
+        return ids.to(self.device), mask.to(self.device)
 
 
-def _repeated(prefix: DynamicCache | None, rows: int, config: Any) -> DynamicCache:
-    """Return a cache of its own for a batch, starting with a prefix computed once."""
-    cache = DynamicCache(config=config)
-    if prefix is not None:
-        layers: Any = prefix.layers
-        for place, layer in enumerate(layers):
-            shape = (rows, -1, -1, -1)
-            cache.update(layer.keys.expand(shape), layer.values.expand(shape), place)
-    return cache
-
-
-def _sampler(decoding: Decoding, place: int, device: torch.device) -> torch.Generator | None:
-    """Return a row's own random source, so that a sample does not depend on the batch."""
+def _sampler(
+    decoding: Decoding, prompt: Sequence[int], device: torch.device
+) -> torch.Generator | None:
+    """Return a text's own random source, so that it depends on no other prompt."""
     if decoding.temperature <= 0:
         return None
-    return torch.Generator(device).manual_seed(decoding.seed * 1_000_003 + place)
+    digest = hashlib.sha256(repr((decoding.seed, *prompt)).encode()).digest()
+    return torch.Generator(device).manual_seed(int.from_bytes(digest[:8], "big") >> 1)
 
 
 def _choose(

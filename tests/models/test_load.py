@@ -42,6 +42,14 @@ def test_a_tokenizer_without_pad_token_pads_with_the_end_token(folder: Path) -> 
     assert load_model(str(folder)).tokenizer.pad_token_id == 1
 
 
+def test_a_tokenizer_without_end_token_is_refused(folder: Path) -> None:
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokenizer.eos_token = None
+    tokenizer.save_pretrained(folder)
+    with pytest.raises(ModelError, match="has no end token"):
+        load_model(str(folder))
+
+
 def test_pickled_weights_are_refused(folder: Path) -> None:
     model = load_model(str(folder)).model
     torch.save(model.state_dict(), folder / "pytorch_model.bin")

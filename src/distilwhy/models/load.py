@@ -100,6 +100,11 @@ def load_model(name: str, dtype: torch.dtype = torch.float32) -> LoadedModel:
             f"e.g. {missing[0]}.",
             "Give a model that was trained to write text.",
         )
+    if tokenizer.eos_token_id is None:
+        raise ModelError(
+            f"The tokenizer of {parsed.target} has no end token, so that texts would never end.",
+            "Set eos_token in its tokenizer_config.json.",
+        )
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     return LoadedModel(name, model.eval(), tokenizer)

@@ -89,7 +89,7 @@ class Encoder:
         given = self._ids(row.given) if row.given else []
         target = given + self._ids(row.target)
         room = self.max_target_tokens - 1
-        cut = len(target) > room or len(source) >= self.max_source_tokens
+        cut = len(target) > room or self._is_cut(source, row.source)
         if len(target) > room and given:
             # The counted tokens are the point of the row, so the text before them is cut.
             counted = target[len(given) :][:room]
@@ -158,15 +158,22 @@ class Encoder:
             "tokens": torch.tensor(sum(row.tokens - 1 for row in rows)),
         }
 
+    def _is_cut(self, source: list[int], text: str) -> bool:
+        """Return whether a source lacks tokens of its text; only one at the limit can."""
+        if len(source) < self.max_source_tokens:
+            return False
+        whole = prompt_ids(self.tokenizer, text, is_encoder_decoder=self.is_encoder_decoder)
+        return len(whole) > len(source)
+
     def _ids(self, text: str) -> list[int]:
         ids: list[int] = self.tokenizer(text, add_special_tokens=False)["input_ids"]
         return ids
 
     def _end(self) -> int:
-        return _token_id(self.tokenizer.eos_token_id)
+        return int(self.tokenizer.eos_token_id)
 
     def _pad(self) -> int:
-        return _token_id(self.tokenizer.pad_token_id)
+        return int(self.tokenizer.pad_token_id)
 
 
 # Lines longer than this spend more on attention between rows than they save in padding.
@@ -226,8 +233,3 @@ def _labels(rows: Sequence[EncodedRow]) -> Batch:
 def _padded(lines: Sequence[Sequence[Any]], value: Any) -> torch.Tensor:
     width = max(len(line) for line in lines)
     return torch.tensor([[*line, *[value] * (width - len(line))] for line in lines])
-
-
-def _token_id(value: Any) -> int:
-    # Some models list several end tokens; the first is the one to learn.
-    return int(value[0] if isinstance(value, list) else value)

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import ValidationError
 
 from distilwhy.config import Condition, LoraSettings, StudentSettings
-from distilwhy.errors import ModelError
-from distilwhy.files import read_json, write_json
+from distilwhy.errors import Fault, ModelError, raise_faults
+from distilwhy.files import describe, read_json, write_json
 from distilwhy.models.load import LoadedModel, load_model, quiet
 from distilwhy.records import Record
 
@@ -111,4 +112,9 @@ def read_card(folder: Path) -> StudentCard:
             f"{folder} is not a trained student: it has no {CARD}.",
             "Give the folder that 'distilwhy train --out' wrote.",
         )
-    return StudentCard.model_validate(read_json(folder / CARD))
+    try:
+        return StudentCard.model_validate(read_json(folder / CARD))
+    except ValidationError as error:
+        faults = [Fault(str(folder / CARD), what) for what in describe(error)]
+        raise_faults(ModelError, str(folder / CARD), faults, "Train the student again.")
+        raise

@@ -1,4 +1,4 @@
-"""Writes the reference pages that follow from the code: docs/config.md and docs/cli.md.
+"""Writes what follows from the code: docs/config.md, docs/cli.md and the README's file list.
 
 ``python docs/generate.py`` writes them; with ``--check`` it only says which are out of date and
 exits with 1 when any is. Equal code gives equal pages, whatever the terminal or the environment.
@@ -7,6 +7,7 @@ exits with 1 when any is. Equal code gives equal pages, whatever the terminal or
 from __future__ import annotations
 
 import argparse
+import ast
 import importlib.util
 import json
 import sys
@@ -26,7 +27,25 @@ from typer.main import get_command
 from distilwhy.config import Experiment, validate
 from distilwhy.tasks.custom import CustomSettings
 
-FOLDER = Path(__file__).parent
+ROOT = Path(__file__).parents[1]
+TREE_START, TREE_END = "<!-- tree -->", "<!-- /tree -->"
+TREE_FOLDERS = {
+    "src/distilwhy": "the library; a file may import from its own folder and from those above it",
+    "src/distilwhy/tasks": "data sets, how questions are shown, how answers are read",
+    "src/distilwhy/prompts": "the few-shot prompts and their words",
+    "src/distilwhy/models": "naming, finding and loading language models",
+    "src/distilwhy/generators": "text in, text out",
+    "src/distilwhy/teaching": "what the teacher is asked, and what is noticed about its texts",
+    "src/distilwhy/students": "what a student reads and learns to write",
+    "src/distilwhy/training": "methods, batches, the one loss, the one trainer",
+    "src/distilwhy/inference": "asking students and teachers",
+    "src/distilwhy/evaluation": "figures of predictions",
+    "src/distilwhy/report": "the HTML page",
+    "src/distilwhy/pipeline": "stages, cells, whole experiments",
+    "src/distilwhy/cli": "one thin file a command",
+    "configs": "experiment files",
+    "docs": "a page a subject",
+}
 
 CONFIG_OPENING = """\
 # The experiment file
@@ -243,21 +262,55 @@ def parameter_cells(parameter: Any, hints: dict[str, Any]) -> tuple[str, str, st
     return kind, default, parameter.help or ""
 
 
+def readme_page() -> str:
+    """Return README.md with its file list made anew from the first line of every file."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    before, _, rest = text.partition(TREE_START)
+    _, _, after = rest.partition(TREE_END)
+    return f"{before}{TREE_START}\n{tree()}{TREE_END}{after}"
+
+
+def tree() -> str:
+    """Return the file tree with a line for each file, as Markdown."""
+    lines = []
+    for folder, name in TREE_FOLDERS.items():
+        lines.append(f"\n**{folder}** {name}\n")
+        for path in sorted((ROOT / folder).glob("*")):
+            if what := first_line(path):
+                lines.append(f"- `{path.name}` {what}")
+    return "\n".join(lines) + "\n\n"
+
+
+def first_line(path: Path) -> str:
+    """Return what a file says of itself in its first line, without mark-up or full stop."""
+    if path.suffix == ".py" and path.stat().st_size:
+        text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+    elif path.suffix in (".yaml", ".md", ".j2"):
+        text = path.read_text(encoding="utf-8").lstrip("#- \n")
+    else:
+        return ""
+    return text.partition("\n")[0].replace("``", "`").rstrip(".").lstrip("# ")
+
+
 def main() -> int:
     """Write the pages, or with ``--check`` compare them; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing, only compare")
     check = parser.parse_args().check
-    pages = {"config.md": config_page(), "cli.md": cli_page()}
+    pages = {
+        "docs/config.md": config_page(),
+        "docs/cli.md": cli_page(),
+        "README.md": readme_page(),
+    }
     stale = 0
     for name, text in pages.items():
-        path = FOLDER / name
+        path = ROOT / name
         if text is None or (path.is_file() and path.read_text(encoding="utf-8") == text):
             continue
         stale += 1
         if not check:
             path.write_text(text, encoding="utf-8")
-        print(f"docs/{name} {'is out of date; run: make docs' if check else 'written'}")
+        print(f"{name} {'is out of date; run: make docs' if check else 'written'}")
     return int(check and stale > 0)
 
 

@@ -205,7 +205,7 @@ class LazyTeacher:
         return str(getattr(self._run.teacher, "precision", "unknown"))
 
 
-def run(experiment: Experiment | Path, out: Path | None = None) -> Path:
+def run(experiment: Experiment | str | Path, out: str | Path | None = None) -> Path:
     """Run an experiment, or what of it is not done yet, and return the report's path.
 
     Args:
@@ -215,11 +215,12 @@ def run(experiment: Experiment | Path, out: Path | None = None) -> Path:
     Raises:
         UserError: When the file, the task, a model or a setting cannot be used.
     """
+    folder = Path(out) if out is not None else None
     if isinstance(experiment, Experiment):
-        return ExperimentRun(experiment, out or Path("runs") / slug(experiment.name)).run()
-    loaded = load_experiment(experiment)
-    folder = out or Path("runs") / experiment.stem
-    return ExperimentRun(loaded, folder, experiment.parent).run()
+        return ExperimentRun(experiment, folder or Path("runs") / slug(experiment.name)).run()
+    path = Path(experiment)
+    loaded = load_experiment(path)
+    return ExperimentRun(loaded, folder or Path("runs") / path.stem, path.parent).run()
 
 
 def fingerprint(example: Example) -> str:

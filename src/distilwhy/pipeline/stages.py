@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from distilwhy.inference.predict import Predicted
 
 TaskLike = str | Mapping[str, Any]
+PathLike = str | Path
 
 SettingsT = TypeVar("SettingsT", bound=Settings)
 
@@ -46,7 +47,7 @@ SettingsT = TypeVar("SettingsT", bound=Settings)
 def generate(
     task: TaskLike,
     teacher: TeacherSettings | str,
-    out: Path,
+    out: PathLike,
     *,
     split: Split = "train",
     limit: int | None = None,
@@ -70,6 +71,7 @@ def generate(
     Raises:
         UserError: When the task, the teacher or the settings cannot be used.
     """
+    out = Path(out)
     from distilwhy.generators.open import open_generator
     from distilwhy.teaching.annotate import annotate
 
@@ -98,8 +100,8 @@ def generate(
 
 
 def train(
-    annotations: Path,
-    out: Path,
+    annotations: PathLike,
+    out: PathLike,
     *,
     student: StudentSettings | str,
     condition: Condition | str = "multitask",
@@ -117,6 +119,7 @@ def train(
     Raises:
         UserError: When the annotations, the model or the settings cannot be used.
     """
+    annotations, out = Path(annotations), Path(out)
     student = _setting(StudentSettings, student, "model")
     condition = _setting(Condition, condition, "method")
     settings = settings or TrainingSettings()
@@ -136,9 +139,9 @@ def train(
 
 
 def predict(
-    student: Path,
+    student: PathLike,
     task: TaskLike,
-    out: Path,
+    out: PathLike,
     *,
     split: Split = "test",
     limit: int | None = None,
@@ -161,6 +164,7 @@ def predict(
     Raises:
         UserError: When the student or the task cannot be used.
     """
+    student, out = Path(student), Path(out)
     settings = settings or PredictionSettings()
     if not student.is_dir():
         raise UserError(f"{student} is not a folder.", "Give the folder that training wrote.")
@@ -212,7 +216,7 @@ def ask(
     return predicted.predictions
 
 
-def evaluate(predictions: Path, out: Path | None = None, *, seed: int = 0) -> Metrics:
+def evaluate(predictions: PathLike, out: PathLike | None = None, *, seed: int = 0) -> Metrics:
     """Summarise a predictions file.
 
     Args:
@@ -223,6 +227,7 @@ def evaluate(predictions: Path, out: Path | None = None, *, seed: int = 0) -> Me
     Raises:
         UserError: When the predictions cannot be read or scored.
     """
+    predictions = Path(predictions)
     from distilwhy.evaluation.accuracy import check_predictions
 
     records = read_records(predictions, Prediction)
@@ -230,7 +235,7 @@ def evaluate(predictions: Path, out: Path | None = None, *, seed: int = 0) -> Me
     costs = read_costs(predictions)
     metrics = summarise(records, prediction=costs.prediction, training=costs.training, seed=seed)
     if out is not None:
-        write_json(out, metrics.model_dump(mode="json"))
+        write_json(Path(out), metrics.model_dump(mode="json"))
     return metrics
 
 

@@ -15,13 +15,13 @@ from distilwhy.records import DataKind
 SettingsT = TypeVar("SettingsT", bound="Settings")
 
 Precision = Literal["auto", "fp32", "bf16"]
-Fraction = Field(ge=0.0, le=1.0)
+LARGEST_SEED = 2**32 - 1  # numpy takes no larger one
 
 
 class Settings(BaseModel):
     """Base of all settings: immutable, unknown keys refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class TeachingSettings(Settings):
@@ -145,6 +145,12 @@ class TrainingSettings(Settings):
     seed: int = Field(0, ge=0, description="Seed of everything random in training.")
     trackers: tuple[str, ...] = Field((), description="transformers' report_to, e.g. tensorboard.")
 
+    @field_validator("seed")
+    @classmethod
+    def _check_seed(cls, value: int) -> int:
+        _check_seeds((value,))
+        return value
+
 
 class PredictionSettings(Settings):
     """How students and teachers are asked for answers."""
@@ -183,6 +189,12 @@ class Experiment(Settings):
         True, description="Also measure the teacher's own accuracy, without the gold answer."
     )
 
+    @field_validator("seeds")
+    @classmethod
+    def _check_seeds(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+        _check_seeds(value)
+        return value
+
     @model_validator(mode="after")
     def _check_whole(self) -> Experiment:
         if (self.teacher is None) == (self.annotations is None):
@@ -197,6 +209,11 @@ class Experiment(Settings):
         return self
 
 
+def _check_seeds(seeds: tuple[int, ...]) -> None:
+    if any(not 0 <= seed <= LARGEST_SEED for seed in seeds):
+        raise ValueError(f"a seed must be from 0 to {LARGEST_SEED}")
+
+
 def load_experiment(path: Path) -> Experiment:
     """Read an experiment file.
 
@@ -204,7 +221,8 @@ def load_experiment(path: Path) -> Experiment:
         path: A YAML file with the fields of :class:`Experiment`.
 
     Raises:
-        ConfigError: When it is missing or not YAML, or naming all its faults together.
+        ConfigError: When it is not YAML, or naming all its faults together.
+        DataError: When it is missing.
     """
     return validate(Experiment, read_yaml(path), str(path))
 

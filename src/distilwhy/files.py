@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import io
 import json
 import os
 import tempfile
@@ -69,10 +70,16 @@ def read_json(path: Path) -> Any:
     text = read_text(path)
     try:
         return json.loads(text)
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:
+        line = f":{error.lineno}" if isinstance(error, json.JSONDecodeError) else ""
         raise DataError(
-            f"{path}:{error.lineno}: not valid JSON ({error.msg}).", "Mend or remove the file."
+            f"{path}{line}: not valid JSON ({_json_problem(error)}).", "Mend or remove the file."
         ) from error
+
+
+def _json_problem(error: Exception) -> str:
+    """Return what is wrong with a JSON text; numbers and nesting have limits of their own."""
+    return str(getattr(error, "msg", None) or error)
 
 
 def write_records(path: Path, records: Iterable[BaseModel]) -> None:
@@ -131,7 +138,12 @@ def read_records(path: Path, model: type[ModelT]) -> list[ModelT]:
 def describe(error: ValidationError) -> list[str]:
     """Turn a pydantic error into short clauses, one a fault, without pydantic's own links."""
     clauses = []
-    for item in error.errors(include_url=False, include_input=False):
+    items = error.errors(include_url=False, include_input=False)
+    places = [item["loc"] for item in items]
+    for item in items:
+        loc = item["loc"]
+        if item["type"] == "too_short" and any(loc == p[: len(loc)] != p for p in places):
+            continue  # pydantic counts only the sound ones of a list's entries
         place = ".".join(str(part) for part in item["loc"])
         message = item["msg"].removeprefix("Value error, ")
         message = message[:1].lower() + message[1:]
@@ -186,17 +198,23 @@ def _parquet_rows(path: Path) -> list[tuple[str, dict[str, Any]]]:
 
 
 def _csv_rows(path: Path, delimiter: str) -> list[tuple[str, dict[str, Any]]]:
-    reader = csv.DictReader(read_text(path).splitlines(keepends=True), delimiter=delimiter)
+    # Not str.splitlines, which also splits at characters that stand within texts, e.g. U+2028.
+    reader = csv.DictReader(io.StringIO(read_text(path), newline=""), delimiter=delimiter)
     rows, faults = [], []
     try:
+        names = reader.fieldnames or ()
+        for name in dict.fromkeys(name for name in names if names.count(name) > 1):
+            faults.append(Fault(f"{path}:1", f"two columns are named {name!r}"))
         for row in reader:
             place = f"{path}:{reader.line_num}"
             if None in row or None in row.values():
-                faults.append(Fault(place, f"not {len(reader.fieldnames or ())} columns"))
+                faults.append(Fault(place, f"not {len(names)} columns"))
             rows.append((place, dict(row)))
     except csv.Error as error:
         faults.append(Fault(f"{path}:{reader.line_num}", str(error)))
-    raise_faults(DataError, str(path), faults, "Quote cells that hold the delimiter.")
+    raise_faults(
+        DataError, str(path), faults, "Name each column once; quote cells that hold the delimiter."
+    )
     return rows
 
 
@@ -208,8 +226,8 @@ def _jsonl_rows(path: Path) -> list[tuple[str, dict[str, Any]]]:
         place = f"{path}:{number}"
         try:
             row = json.loads(line)
-        except json.JSONDecodeError as error:
-            faults.append(Fault(place, f"not valid JSON ({error.msg})"))
+        except (ValueError, RecursionError) as error:
+            faults.append(Fault(place, f"not valid JSON ({_json_problem(error)})"))
             continue
         if isinstance(row, dict):
             rows.append((place, row))

@@ -25,18 +25,19 @@ class Advance(Protocol):
 
 
 @contextmanager
-def progress_bar(label: str, total: int) -> Iterator[Advance]:
+def progress_bar(label: str, total: int, before: int = 0) -> Iterator[Advance]:
     """Show the progress of one piece of work on standard error.
 
     Args:
         label: What is done, e.g. ``rationale``.
         total: Units of work in all; 0 where that is known only later.
+        before: Units done in an earlier run, which say nothing of this one's rate.
 
     Yields:
         A function to call with the number of units done.
     """
     if not sys.stderr.isatty():
-        with _log_lines(label, total) as advance:
+        with _log_lines(label, total, before) as advance:
             yield advance
         return
     from rich.console import Console
@@ -59,7 +60,7 @@ def progress_bar(label: str, total: int) -> Iterator[Advance]:
         TextColumn("{task.fields[note]}", markup=False),
     )
     with Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task(label, total=total, note="")
+        task = bar.add_task(label, total=total, completed=before, note="")
 
         def advance(done: int, total: int | None = None, note: str = "") -> None:
             bar.update(task, completed=done, total=total, note=note)
@@ -68,7 +69,7 @@ def progress_bar(label: str, total: int) -> Iterator[Advance]:
 
 
 @contextmanager
-def _log_lines(label: str, total: int) -> Iterator[Advance]:
+def _log_lines(label: str, total: int, before: int) -> Iterator[Advance]:
     start = time.monotonic()
     last = start
     whole = total
@@ -79,7 +80,7 @@ def _log_lines(label: str, total: int) -> Iterator[Advance]:
         now = time.monotonic()
         if now - last >= LINE_SECONDS or (done >= whole > 0 and now > last):
             last = now
-            rate = done / max(now - start, 1e-9)
+            rate = (done - before) / max(now - start, 1e-9)
             left = (whole - done) / rate if rate else 0.0
             say(f"{label}: {done}/{whole}, {rate:.2f}/s, {left:.0f} s left {note}".rstrip())
 

@@ -38,7 +38,8 @@ class Registry(Generic[T]):
         """Return the item of that name.
 
         Raises:
-            ConfigError: When there is none; the message names the nearest and all known names.
+            ConfigError: When there is none; the message names the nearest and all known names. Also
+                when an installed package offers one that cannot be loaded.
         """
         self._load_entry_points()
         if name not in self._items:
@@ -60,7 +61,15 @@ class Registry(Generic[T]):
     def _load_entry_points(self) -> None:
         if self._entry_points_loaded:
             return
-        self._entry_points_loaded = True
         for point in entry_points(group=f"distilwhy.{self.kind}s"):
-            if point.name not in self._items:
+            if point.name in self._items:
+                continue
+            try:
                 self._items[point.name] = point.load()
+            except Exception as error:  # A foreign package fails in its own ways.
+                raise ConfigError(
+                    f"The {self.kind} {point.name!r} of an installed package ({point.value}) "
+                    f"could not be loaded: {error}.",
+                    "Mend or uninstall that package.",
+                ) from error
+        self._entry_points_loaded = True

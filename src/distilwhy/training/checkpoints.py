@@ -46,9 +46,14 @@ def checkpoint_to_resume(
         shutil.rmtree(path)
     if not whole:
         return None
-    last = max(whole, key=lambda path: int(path.name.rsplit("-", 1)[1]))
+    last = max(whole, key=lambda path: step_of(str(path)))
     say(f"Going on from {last}.")
     return str(last)
+
+
+def step_of(checkpoint: str | None) -> int:
+    """Return the optimiser steps done at a checkpoint; 0 where there is none."""
+    return int(checkpoint.rsplit("-", 1)[1]) if checkpoint else 0
 
 
 def _is_whole(checkpoint: Path) -> bool:

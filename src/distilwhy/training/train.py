@@ -33,6 +33,7 @@ from distilwhy.training.checkpoints import (
     checkpoint_to_resume,
     disk_errors,
     require_disk,
+    step_of,
 )
 from distilwhy.training.methods import Method, resolve_method
 from distilwhy.training.trainer import Cost, ViewTrainer, Watch, curve_of
@@ -74,7 +75,8 @@ def train(
     checkpoint = checkpoint_to_resume(out, (student, condition, settings), annotations)
     cost = Cost(trainer, checkpoint)
     trainer.add_callback(cost)
-    with progress_bar(f"train {condition.label}", trainer.args.max_steps) as advance:
+    steps, before = trainer.args.max_steps, step_of(checkpoint)
+    with progress_bar(f"train {condition.label}", steps, before) as advance:
         trainer.add_callback(Watch(advance))
         with disk_errors(out), quiet_logs():
             trainer.train(resume_from_checkpoint=checkpoint)

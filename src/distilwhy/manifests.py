@@ -68,7 +68,7 @@ class Manifest(Record):
         seed: The stage's seed; ``None`` when nothing in it is random.
         started: When it began, UTC.
         seconds: Wall time.
-        peak_memory_mb: Peak memory of the process since its start, in MiB.
+        peak_memory_mb: Peak memory of the process while the stage ran, in MiB.
     """
 
     stage: str
@@ -120,6 +120,7 @@ def begin_stage(
     hashed = {
         name: InputFile(path=str(path), sha256=content_hash(path)) for name, path in inputs.items()
     }
+    reset_peak_memory()
     return StageRun(stage, hashed, to_jsonable_python(dict(settings)), seed)
 
 
@@ -287,8 +288,27 @@ def _processor() -> str:
     return platform.processor() or platform.machine() or "unknown"
 
 
+def reset_peak_memory() -> None:
+    """Start measuring the process's peak memory anew, where the system allows it (Linux)."""
+    try:
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+    except OSError:
+        return
+
+
 def peak_memory_mb() -> float:
-    """Return this process's peak resident memory in MiB; 0 where the system does not tell."""
+    """Return this process's peak resident memory in MiB; 0 where the system does not tell.
+
+    On Linux the peak since :func:`reset_peak_memory`, elsewhere since the process began.
+    """
+    try:
+        status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
+        return int(status.split("VmHWM:")[1].split()[0]) / 2**10
+    except (OSError, IndexError, ValueError):
+        return _peak_since_start_mb()
+
+
+def _peak_since_start_mb() -> float:
     try:
         import resource
     except ImportError:

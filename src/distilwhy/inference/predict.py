@@ -11,8 +11,11 @@ from pathlib import Path
 from distilwhy.config import PredictionSettings, TeachingSettings
 from distilwhy.generators.base import Decoding, Generated, Generator, generate_all
 from distilwhy.generators.transformers_local import LocalGenerator
-from distilwhy.manifests import peak_memory_mb
-from distilwhy.models.precision import precision_name, resolve_precision
+from distilwhy.models.precision import (
+    peak_model_memory_mb,
+    precision_name,
+    resolve_precision,
+)
 from distilwhy.progress import progress_bar
 from distilwhy.prompts.library import load_prompts
 from distilwhy.records import Example, Prediction, PredictionSummary
@@ -158,7 +161,7 @@ def _summary(
         seconds=seconds,
         generated_tokens=tokens,
         tokens_per_second=tokens / max(seconds, 1e-9),
-        peak_memory_mb=peak_memory_mb(),
+        peak_memory_mb=peak_model_memory_mb(),
         precision=precision,
         parameters=parameters,
     )

@@ -8,6 +8,7 @@ import time
 import torch
 
 from distilwhy.config import Precision
+from distilwhy.manifests import peak_memory_mb
 
 # bf16 must be clearly faster: with mere emulation its rounding buys nothing.
 BF16_MIN_SPEEDUP = 1.3
@@ -18,6 +19,13 @@ PROBE_SECONDS = 0.15
 def default_device() -> torch.device:
     """Return the device that models run on: the first GPU where there is one, else the CPU."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def peak_model_memory_mb() -> float:
+    """Return the peak memory of the device that models run on, in MiB."""
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated() / 2**20
+    return peak_memory_mb()
 
 
 def resolve_precision(precision: Precision) -> torch.dtype:

@@ -17,10 +17,13 @@ from transformers import TrainingArguments, get_scheduler, set_seed
 from distilwhy.config import Condition, StudentSettings, TrainingSettings
 from distilwhy.errors import ConfigError, DataError
 from distilwhy.files import write_json
-from distilwhy.manifests import peak_memory_mb
 from distilwhy.models.load import LoadedModel, quiet_logs
 from distilwhy.models.packing import can_pack
-from distilwhy.models.precision import precision_name, resolve_precision
+from distilwhy.models.precision import (
+    peak_model_memory_mb,
+    precision_name,
+    resolve_precision,
+)
 from distilwhy.progress import progress_bar, say
 from distilwhy.records import TRAINING_SUMMARY, Annotation, TrainingSummary
 from distilwhy.students.encode import EncodedRow, Encoder
@@ -285,7 +288,7 @@ def _summary(
         tokens=trainer.tokens,
         tokens_per_second=trainer.tokens / max(seconds, 1e-9),
         padding_share=1 - trainer.tokens / max(trainer.positions, 1),
-        peak_memory_mb=peak_memory_mb(),
+        peak_memory_mb=peak_model_memory_mb(),
         precision=precision_name(dtype),
         parameters=sum(p.numel() for p in model.parameters()),
         trainable_parameters=sum(p.numel() for p in model.parameters() if p.requires_grad),

@@ -129,6 +129,11 @@ def read_records(path: Path, model: type[ModelT]) -> list[ModelT]:
             records.append(model.model_validate_json(line))
         except ValidationError as error:
             faults += [Fault(f"{path}:{number}", what) for what in describe(error)]
+    if not records and len({fault.where for fault in faults}) > 1:
+        raise DataError(
+            f"{path} holds no {model.__name__} records; the first line's fault: {faults[0].what}.",
+            "Give another file.",
+        )
     raise_faults(DataError, str(path), faults, f"Mend the file; it holds {model.__name__} records.")
     if not records:
         raise DataError(f"{path} is empty.", f"It should hold {model.__name__} records.")

@@ -19,7 +19,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "distilwhy"
 # training, say, exchange files only.
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("errors", "records", "progress"),
-    ("files", "registry"),
+    ("files", "outputs", "registry"),
     ("manifests", "config"),
     ("tasks",),
     ("prompts", "models"),

@@ -36,7 +36,7 @@ def generate(
 ) -> None:
     """Have a teacher explain, critique, revise and argue for wrong choices; resumable."""
     from distilwhy.config import TeacherSettings, validate
-    from distilwhy.pipeline import stages
+    from distilwhy.pipeline import beside, stages
     from distilwhy.tasks.base import checked_split
     from distilwhy.teaching.gates import count_flags
 
@@ -60,7 +60,7 @@ def generate(
         limit=limit,
         seed=seed,
     )
-    cost = stages.read_cost(out)
+    cost = beside.read_cost(out)
     result = {
         "out": str(out),
         "n": len(annotations),

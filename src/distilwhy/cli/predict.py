@@ -26,7 +26,7 @@ def predict(
 ) -> None:
     """Ask a trained student a task's questions."""
     from distilwhy.config import PredictionSettings, validate
-    from distilwhy.pipeline import stages
+    from distilwhy.pipeline import beside, stages
     from distilwhy.tasks.base import checked_split
 
     chosen = set_options(
@@ -44,7 +44,7 @@ def predict(
         seed=seed,
         settings=validate(PredictionSettings, chosen, "distilwhy predict"),
     )
-    costs = stages.read_costs(out).prediction
+    costs = beside.read_costs(out).prediction
     unparsed = sum(prediction.answer is None for prediction in predictions)
     result = {
         "out": str(out),

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from distilwhy.config import PredictionSettings, TeachingSettings
+from distilwhy.errors import StageError
 from distilwhy.generators.base import Decoding, Generated, Generator, generate_all
+from distilwhy.generators.recorded import StoredText, text_key
 from distilwhy.generators.transformers_local import LocalGenerator
 from distilwhy.models.precision import (
     peak_model_memory_mb,
@@ -22,7 +24,9 @@ from distilwhy.records import Example, Prediction, PredictionSummary
 from distilwhy.students.load import StudentCard, load_student
 from distilwhy.students.views import source_text
 from distilwhy.tasks.answers import parse_answer
-from distilwhy.teaching.steps import Asking, answer_prompt, split_answer
+from distilwhy.teaching.asking import Request, ask_and_store
+from distilwhy.teaching.steps import Asking, StepPrompt, answer_prompt, split_answer
+from distilwhy.teaching.store import TextStore
 
 _FACTUAL = re.compile(
     r"^\s*(?:\[factual\]\s*)?(?:Answer:\s*)?(?P<rationale>.*?)\s*(?:So the answer is\b.*)?$",
@@ -62,8 +66,10 @@ def predict(student: Path, examples: Sequence[Example], settings: PredictionSett
         _prediction(example, card, answer, rationale)
         for example, answer, rationale in zip(examples, answers, rationales, strict=True)
     ]
+    tokens = sum(prediction.generated_tokens for prediction in predictions)
     parameters = sum(p.numel() for p in loaded.model.parameters())
-    return Predicted(predictions, _summary(predictions, start, precision_name(dtype), parameters))
+    summary = _summary(len(predictions), tokens, start, precision_name(dtype), parameters)
+    return Predicted(predictions, summary)
 
 
 def ask_teacher(
@@ -72,6 +78,7 @@ def ask_teacher(
     settings: TeachingSettings,
     *,
     seed: int,
+    store_path: Path,
 ) -> Predicted:
     """Ask the teacher for answer and reason without telling it the right answer.
 
@@ -80,6 +87,10 @@ def ask_teacher(
         examples: The examples to answer.
         settings: How the teacher is asked; shots and adjectives as in teaching.
         seed: The experiment's seed.
+        store_path: The store of its texts; what it holds is not asked again.
+
+    Raises:
+        StageError: When the teacher leaves prompts unanswered.
     """
     families = {example.family for example in examples}
     asking = {
@@ -88,14 +99,8 @@ def ask_teacher(
     }
     prompts = [answer_prompt(example, asking[example.family]) for example in examples]
     start = time.monotonic()
-    with progress_bar("ask the teacher", len(prompts)) as advance:
-        # All prompts of a step are decoded alike.
-        texts = generate_all(
-            generator,
-            [prompt.prompt for prompt in prompts],
-            prompts[0].decoding,
-            advance,
-        )
+    with TextStore(store_path) as store:
+        texts, asked = _ask_or_recall(generator, store, examples, prompts)
     predictions = []
     for example, text in zip(examples, texts, strict=True):
         answer, reason = split_answer(text.text, example)
@@ -108,9 +113,33 @@ def ask_teacher(
                 generated_tokens=text.completion_tokens,
             )
         )
-    return Predicted(
-        predictions, _summary(predictions, start, getattr(generator, "precision", "unknown"), None)
-    )
+    precision = getattr(generator, "precision", "unknown")
+    return Predicted(predictions, _summary(len(predictions), asked, start, precision, None))
+
+
+def _ask_or_recall(
+    generator: Generator,
+    store: TextStore,
+    examples: Sequence[Example],
+    prompts: Sequence[StepPrompt],
+) -> tuple[list[StoredText], int]:
+    """Return each prompt's text, and how many tokens were generated for them now."""
+    keys = [text_key(prompt.prompt, generator.name, prompt.decoding) for prompt in prompts]
+    missing = {
+        key: Request(prompt.prompt, prompt.decoding, prompt.step, example.id)
+        for key, prompt, example in zip(keys, prompts, examples, strict=True)
+        if store.get(key) is None
+    }
+    before, tokens = len(set(keys)) - len(missing), 0
+    with progress_bar("ask the teacher", len(set(keys)), before) as advance:
+        for done, row in enumerate(ask_and_store(generator, store, missing), before + 1):
+            tokens += row.completion_tokens
+            advance(done)
+    found = [store.get(key) for key in keys]
+    texts = [text for text in found if text is not None]
+    if len(texts) < len(keys):
+        raise StageError(f"{generator.name} left {len(keys) - len(texts)} prompts unanswered.")
+    return texts, tokens
 
 
 def _ask_student(
@@ -152,12 +181,11 @@ def factual_rationale(text: str) -> str:
 
 
 def _summary(
-    predictions: Sequence[Prediction], start: float, precision: str, parameters: int | None
+    examples: int, tokens: int, start: float, precision: str, parameters: int | None
 ) -> PredictionSummary:
     seconds = time.monotonic() - start
-    tokens = sum(prediction.generated_tokens for prediction in predictions)
     return PredictionSummary(
-        examples=len(predictions),
+        examples=examples,
         seconds=seconds,
         generated_tokens=tokens,
         tokens_per_second=tokens / max(seconds, 1e-9),

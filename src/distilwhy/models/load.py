@@ -73,9 +73,7 @@ def load_model(name: str, dtype: torch.dtype = torch.float32) -> LoadedModel:
     Raises:
         ModelError: When the model cannot be found or is not a language model.
     """
-    parsed = parse_model(name)
-    if parsed.kind == "recorded":
-        raise ModelError(f"{name} is recorded text, not a model.", "Give a model with weights.")
+    parsed = _with_weights(name)
     folder = str(converted_gguf(Path(parsed.target))) if parsed.kind == "gguf" else parsed.target
     config: Any = None
     try:
@@ -108,6 +106,34 @@ def load_model(name: str, dtype: torch.dtype = torch.float32) -> LoadedModel:
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     return LoadedModel(name, model.eval(), tokenizer)
+
+
+def check_model(name: str) -> None:
+    """Refuse a model that cannot be loaded, as far as that shows without its weights.
+
+    Args:
+        name: A model string.
+
+    Raises:
+        ModelError: When the model cannot be found or has no configuration or tokenizer.
+    """
+    parsed = _with_weights(name)
+    if parsed.kind != "hf":
+        return
+    config: Any = None
+    try:
+        with quiet():
+            config = AutoConfig.from_pretrained(parsed.target, trust_remote_code=False)
+            AutoTokenizer.from_pretrained(parsed.target, trust_remote_code=False)
+    except LOADING_ERRORS as error:
+        raise _not_loaded(parsed, error, found=config is not None) from error
+
+
+def _with_weights(name: str) -> ModelName:
+    parsed = parse_model(name)
+    if parsed.kind == "recorded":
+        raise ModelError(f"{name} is recorded text, not a model.", "Give a model with weights.")
+    return parsed
 
 
 def cache_folder() -> Path:

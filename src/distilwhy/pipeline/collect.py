@@ -12,6 +12,7 @@ from distilwhy.evaluation.statistics import mcnemar
 from distilwhy.files import read_records
 from distilwhy.manifests import machine, manifest_path, read_manifest, versions
 from distilwhy.pipeline import stages
+from distilwhy.pipeline.beside import read_cost
 from distilwhy.pipeline.cells import entry_name
 from distilwhy.records import Annotation, Prediction
 from distilwhy.report import Comparison, Entry, GateCounts, ReportData, TokenCounts
@@ -45,7 +46,7 @@ def collect(run: ExperimentRun) -> ReportData:
     ]
     if run.asks_teacher:
         entries.append(_entry("teacher", run.teacher_predictions, "teacher"))
-    entries += [_entry(name, run.baseline(name), "baseline") for name in ("majority", "random")]
+    entries += [_entry(name, run.baseline(name), "baseline") for name in stages.BASELINES]
     seconds = _stage_seconds(run)
     return ReportData(
         title=run.experiment.name,
@@ -110,7 +111,7 @@ def _comparison(a: Entry, b: Entry, seed: int) -> Comparison:
 
 
 def _tokens(annotations: Path) -> dict[str, TokenCounts]:
-    cost = stages.read_cost(annotations)
+    cost = read_cost(annotations)
     if cost is None:
         return {}
     return {

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from distilwhy.config import Experiment, load_experiment, to_yaml
 from distilwhy.errors import DataError
-from distilwhy.evaluation.baselines import majority_baseline, random_baseline
 from distilwhy.files import atomic_text, read_records, write_records
 from distilwhy.manifests import begin_stage, stage_is_done, write_manifest
 from distilwhy.pipeline import stages
@@ -68,6 +67,7 @@ class ExperimentRun:
         Raises:
             UserError: When the task, a model or a setting cannot be used.
         """
+        from distilwhy.models.load import check_model
         from distilwhy.pipeline.collect import collect
         from distilwhy.report import write_report
         from distilwhy.training.methods import resolve_method
@@ -75,6 +75,8 @@ class ExperimentRun:
         # What can be refused is refused before anything is paid for.
         for condition in self.experiment.conditions:
             resolve_method(condition)
+        for student in self.experiment.students:
+            check_model(student.model)
         start = time.monotonic()
         with atomic_text(self.folder / "experiment.yaml") as stream:
             stream.write(to_yaml(self.experiment))
@@ -128,10 +130,9 @@ class ExperimentRun:
 
     def _ask_baselines(self) -> None:
         """Answer the test set with the trivial baselines, and with the teacher itself."""
-        training = [a.example for a in read_records(self.annotations, Annotation)]
         seed = self.experiment.seed
-        write_records(self.baseline("majority"), majority_baseline(training, self.test))
-        write_records(self.baseline("random"), random_baseline(self.test, seed))
+        for name in stages.BASELINES:
+            stages.baseline(name, self.annotations, self.test, self.baseline(name), seed=seed)
         if self.asks_teacher:
             assert self.experiment.teacher is not None
             stages.ask(

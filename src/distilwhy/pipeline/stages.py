@@ -15,11 +15,22 @@ from distilwhy.config import (
     TeachingSettings,
     TrainingSettings,
 )
-from distilwhy.errors import UserError
+from distilwhy.errors import ConfigError, ModelError
+from distilwhy.evaluation.accuracy import check_predictions
+from distilwhy.evaluation.baselines import majority_baseline, random_baseline
 from distilwhy.evaluation.evaluate import evaluate as summarise
 from distilwhy.evaluation.metrics import Metrics
 from distilwhy.files import read_json, read_records, sha256_json, write_json, write_records
 from distilwhy.manifests import begin_stage, stage_is_done, write_manifest
+from distilwhy.outputs import check_output_file, check_output_folder
+from distilwhy.pipeline.beside import (
+    cost_path,
+    costs_path,
+    read_costs,
+    rejects_path,
+    store_path,
+    write_predictions,
+)
 from distilwhy.progress import progress_bar, say
 from distilwhy.prompts.library import load_prompts
 from distilwhy.records import (
@@ -27,19 +38,18 @@ from distilwhy.records import (
     Annotation,
     Example,
     Prediction,
-    PredictionSummary,
-    Record,
     TrainingSummary,
 )
 from distilwhy.tasks import Split, load_task
-from distilwhy.teaching.cost import TeachingCost
+from distilwhy.tasks.base import checked_split
 
 if TYPE_CHECKING:
     from distilwhy.generators.base import Generator
-    from distilwhy.inference.predict import Predicted
 
 TaskLike = str | Mapping[str, Any]
 PathLike = str | Path
+
+BASELINES = ("majority", "random")
 
 SettingsT = TypeVar("SettingsT", bound=Settings)
 
@@ -71,12 +81,13 @@ def generate(
     Raises:
         UserError: When the task, the teacher or the settings cannot be used.
     """
-    out = Path(out)
     from distilwhy.generators.open import open_generator
     from distilwhy.teaching.annotate import annotate
 
-    settings = teacher if isinstance(teacher, TeacherSettings) else TeacherSettings(model=teacher)
-    examples = load_task(task, base, rejects_path(out)).load(split, limit, seed)
+    out = Path(out)
+    check_output_file(out)
+    settings = _setting(TeacherSettings, teacher, "model")
+    examples = _examples(task, split, limit, seed, base, out)
     fixed = _asking(settings, examples, seed)
     if stage_is_done(out, "generate", {}, fixed):
         say(f"{out} is up to date.")
@@ -125,14 +136,16 @@ def train(
     settings = settings or TrainingSettings()
     parts = {"student": student, "condition": condition, "training": settings}
     fixed = {name: part.model_dump(mode="json") for name, part in parts.items()}
-    if stage_is_done(out, "train", {"annotations": annotations}, fixed):
+    inputs = {"annotations": annotations, **_local_model(student.model)}
+    check_output_folder(out, *inputs.values())
+    if stage_is_done(out, "train", inputs, fixed):
         say(f"{out} is up to date.")
         return TrainingSummary.model_validate(read_json(out / TRAINING_SUMMARY))
     records = read_records(annotations, Annotation)
     # Deferred, so that a finished stage does not load torch.
     from distilwhy.training.train import train as train_student
 
-    run = begin_stage("train", {"annotations": annotations}, fixed, settings.seed)
+    run = begin_stage("train", inputs, fixed, settings.seed)
     summary = train_student(records, student, condition, settings, out)
     write_manifest(out, run)
     return summary
@@ -167,8 +180,9 @@ def predict(
     student, out = Path(student), Path(out)
     settings = settings or PredictionSettings()
     if not student.is_dir():
-        raise UserError(f"{student} is not a folder.", "Give the folder that training wrote.")
-    examples = load_task(task, base, rejects_path(out)).load(split, limit, seed)
+        raise ModelError(f"{student} is not a folder.", "Give the folder that training wrote.")
+    check_output_file(out)
+    examples = _examples(task, split, limit, seed, base, out)
     fixed = {"prediction": settings.model_dump(mode="json"), **_content(examples)}
     if stage_is_done(out, "predict", {"student": student}, fixed):
         say(f"{out} is up to date.")
@@ -200,6 +214,7 @@ def ask(
         seed: Seed of all draws.
         generator: The teacher, where it is loaded already.
     """
+    check_output_file(out)
     fixed = _asking(teacher, examples, seed)
     if stage_is_done(out, "ask", {}, fixed):
         say(f"{out} is up to date.")
@@ -210,10 +225,35 @@ def ask(
     run = begin_stage("ask", {}, fixed, seed)
     generator = generator or open_generator(teacher.model, batch_size=teacher.batch_size)
     teaching = TeachingSettings(**teacher.model_dump(exclude={"model"}))
-    predicted = ask_teacher(generator, examples, teaching, seed=seed)
+    predicted = ask_teacher(generator, examples, teaching, seed=seed, store_path=store_path(out))
     write_predictions(out, predicted, None)
     write_manifest(out, run)
     return predicted.predictions
+
+
+def baseline(
+    name: str, annotations: Path, examples: Sequence[Example], out: Path, *, seed: int
+) -> None:
+    """Answer examples without looking at a question.
+
+    Args:
+        name: ``majority`` or ``random``.
+        annotations: The training examples, from which the majority is taken.
+        examples: The examples to answer.
+        out: The predictions file to write.
+        seed: Seed of the guesses.
+    """
+    fixed = {"name": name, "seed": seed, **_content(examples)}
+    if stage_is_done(out, "baseline", {"annotations": annotations}, fixed):
+        return
+    run = begin_stage("baseline", {"annotations": annotations}, fixed, seed)
+    if name == "majority":
+        training = [annotation.example for annotation in read_records(annotations, Annotation)]
+        predictions = majority_baseline(training, examples)
+    else:
+        predictions = random_baseline(examples, seed)
+    write_records(out, predictions)
+    write_manifest(out, run)
 
 
 def evaluate(predictions: PathLike, out: PathLike | None = None, *, seed: int = 0) -> Metrics:
@@ -228,70 +268,26 @@ def evaluate(predictions: PathLike, out: PathLike | None = None, *, seed: int = 
         UserError: When the predictions cannot be read or scored.
     """
     predictions = Path(predictions)
-    from distilwhy.evaluation.accuracy import check_predictions
-
-    records = read_records(predictions, Prediction)
-    check_predictions(records, str(predictions))
-    costs = read_costs(predictions)
-    metrics = summarise(records, prediction=costs.prediction, training=costs.training, seed=seed)
-    if out is not None:
-        write_json(Path(out), metrics.model_dump(mode="json"))
+    if out is None:
+        return _metrics(predictions, seed)
+    out = Path(out)
+    check_output_file(out, predictions)
+    costs = costs_path(predictions)
+    inputs = {"predictions": predictions, **({"costs": costs} if costs.is_file() else {})}
+    if stage_is_done(out, "evaluate", inputs, {"seed": seed}):
+        return Metrics.model_validate(read_json(out))
+    run = begin_stage("evaluate", inputs, {"seed": seed}, seed)
+    metrics = _metrics(predictions, seed)
+    write_json(out, metrics.model_dump(mode="json"))
+    write_manifest(out, run)
     return metrics
 
 
-class Costs(Record):
-    """What lies beside a predictions file: what training and prediction cost."""
-
-    prediction: PredictionSummary | None = None
-    training: TrainingSummary | None = None
-
-
-def write_predictions(out: Path, predicted: Predicted, training: Path | None) -> None:
-    """Write predictions, and their costs beside them.
-
-    Args:
-        out: The predictions file.
-        predicted: The predictions and what they cost.
-        training: The student's ``training.json``; ``None`` for other predictors.
-    """
-    costs = Costs(
-        prediction=predicted.summary,
-        training=TrainingSummary.model_validate(read_json(training)) if training else None,
-    )
-    write_json(costs_path(out), costs.model_dump(mode="json"))
-    write_records(out, predicted.predictions)
-
-
-def store_path(annotations: Path) -> Path:
-    """Return where the teacher's raw texts of an annotations file lie."""
-    return annotations.with_name(f"{annotations.stem}.texts.jsonl")
-
-
-def cost_path(annotations: Path) -> Path:
-    """Return where the teacher's cost of an annotations file lies."""
-    return annotations.with_name(f"{annotations.stem}.cost.json")
-
-
-def costs_path(predictions: Path) -> Path:
-    """Return where the costs of a predictions file lie."""
-    return predictions.with_name(f"{predictions.stem}.costs.json")
-
-
-def read_costs(predictions: Path) -> Costs:
-    """Return what a predictions file cost; empty for predictions from elsewhere."""
-    path = costs_path(predictions)
-    return Costs.model_validate(read_json(path)) if path.is_file() else Costs()
-
-
-def read_cost(annotations: Path) -> TeachingCost | None:
-    """Return what the teacher cost, or ``None`` for annotations from elsewhere."""
-    path = cost_path(annotations)
-    return TeachingCost.model_validate(read_json(path)) if path.is_file() else None
-
-
-def rejects_path(output: Path) -> Path:
-    """Return the folder of rejected rows of an output's task."""
-    return output.with_name("rejects")
+def _metrics(predictions: Path, seed: int) -> Metrics:
+    records = read_records(predictions, Prediction)
+    check_predictions(records, str(predictions))
+    costs = read_costs(predictions)
+    return summarise(records, prediction=costs.prediction, training=costs.training, seed=seed)
 
 
 def _asking(teacher: TeacherSettings, examples: Sequence[Example], seed: int) -> dict[str, Any]:
@@ -303,6 +299,21 @@ def _asking(teacher: TeacherSettings, examples: Sequence[Example], seed: int) ->
         "seed": seed,
         **_content(examples),
     }
+
+
+def _examples(
+    task: TaskLike, split: Split, limit: int | None, seed: int, base: Path | None, out: Path
+) -> list[Example]:
+    """Return the examples that a stage works on."""
+    if limit is not None and limit < 1:
+        raise ConfigError(f"The limit is {limit}.", "Give 1 or more, or none to use all examples.")
+    return load_task(task, base, rejects_path(out)).load(checked_split(split), limit, seed)
+
+
+def _local_model(model: str) -> dict[str, Path]:
+    """Return a base model's folder among a stage's inputs, where it is one on this machine."""
+    folder = Path(model.removeprefix("hf:"))
+    return {"student": folder} if folder.is_dir() else {}
 
 
 def _content(examples: Sequence[Example]) -> dict[str, str]:

@@ -9,9 +9,10 @@ from pathlib import Path
 from distilwhy.config import TeachingSettings
 from distilwhy.errors import DataError, Fault, StageError, raise_faults
 from distilwhy.generators.base import Generator, Progress
-from distilwhy.generators.recorded import StoredText, text_key
+from distilwhy.generators.recorded import text_key
 from distilwhy.prompts.library import load_prompts
 from distilwhy.records import Annotation, Example, Family, Record, TeacherText
+from distilwhy.teaching.asking import Request, ask_and_store
 from distilwhy.teaching.cost import CostTally, TeachingCost
 from distilwhy.teaching.draws import draw_wrong_choice
 from distilwhy.teaching.gates import FlagCounts, count_flags, teacher_text
@@ -200,26 +201,14 @@ def _fulfil(run: _Run, wanted: Sequence[tuple[Place, StepPrompt]]) -> dict[Place
 
 
 def _ask(run: _Run, missing: Mapping[str, tuple[Place, StepPrompt]]) -> None:
-    """Ask the teacher and store each text as it arrives."""
-    if not missing:
-        return
-    keys, pairs = list(missing), list(missing.values())
-    prompts = [prompt.prompt for _, prompt in pairs]
-    for index, generated in run.generator.generate(prompts, pairs[0][1].decoding):
-        (number, step, _), _ = pairs[index]
-        row = StoredText(
-            key=keys[index],
-            teacher=run.generator.name,
-            step=step,
-            example=run.examples[number].id,
-            # A lone surrogate, which a server may send, cannot be written as UTF-8.
-            text=generated.text.encode("utf-8", "replace").decode(),
-            finish=generated.finish,
-            prompt_tokens=generated.prompt_tokens,
-            completion_tokens=generated.completion_tokens,
-        )
-        run.store.append(row)
-        run.tally.asked(step, row)
+    """Ask the teacher for texts and store them."""
+    requests = {
+        key: Request(prompt.prompt, prompt.decoding, step, run.examples[number].id)
+        for key, ((number, step, _), prompt) in missing.items()
+    }
+    steps = {key: step for key, ((_, step, _), _) in missing.items()}
+    for row in ask_and_store(run.generator, run.store, requests):
+        run.tally.asked(steps[row.key], row)
         run.report()
 
 

@@ -1,0 +1,68 @@
+"""What lies beside an output: costs, the store of texts, rejected rows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from distilwhy.files import read_json, write_json, write_records
+from distilwhy.records import PredictionSummary, Record, TrainingSummary
+from distilwhy.teaching.cost import TeachingCost
+
+if TYPE_CHECKING:
+    from distilwhy.inference.predict import Predicted
+
+
+class Costs(Record):
+    """What lies beside a predictions file: what training and prediction cost."""
+
+    prediction: PredictionSummary | None = None
+    training: TrainingSummary | None = None
+
+
+def store_path(output: Path) -> Path:
+    """Return where the teacher's raw texts of an annotations or predictions file lie."""
+    return output.with_name(f"{output.stem}.texts.jsonl")
+
+
+def cost_path(annotations: Path) -> Path:
+    """Return where the teacher's cost of an annotations file lies."""
+    return annotations.with_name(f"{annotations.stem}.cost.json")
+
+
+def costs_path(predictions: Path) -> Path:
+    """Return where the costs of a predictions file lie."""
+    return predictions.with_name(f"{predictions.stem}.costs.json")
+
+
+def rejects_path(output: Path) -> Path:
+    """Return the folder of rejected rows of an output's task."""
+    return output.with_name("rejects")
+
+
+def read_costs(predictions: Path) -> Costs:
+    """Return what a predictions file cost; empty for predictions from elsewhere."""
+    path = costs_path(predictions)
+    return Costs.model_validate(read_json(path)) if path.is_file() else Costs()
+
+
+def read_cost(annotations: Path) -> TeachingCost | None:
+    """Return what the teacher cost, or ``None`` for annotations from elsewhere."""
+    path = cost_path(annotations)
+    return TeachingCost.model_validate(read_json(path)) if path.is_file() else None
+
+
+def write_predictions(out: Path, predicted: Predicted, training: Path | None) -> None:
+    """Write predictions, and their costs beside them.
+
+    Args:
+        out: The predictions file.
+        predicted: The predictions and what they cost.
+        training: The student's ``training.json``; ``None`` for other predictors.
+    """
+    costs = Costs(
+        prediction=predicted.summary,
+        training=TrainingSummary.model_validate(read_json(training)) if training else None,
+    )
+    write_json(costs_path(out), costs.model_dump(mode="json"))
+    write_records(out, predicted.predictions)

@@ -171,3 +171,18 @@ def test_settings_do_not_change() -> None:
     settings = TrainingSettings()
     with pytest.raises(ValueError, match="frozen"):
         settings.epochs = 3  # type: ignore[misc]
+
+
+def test_conditions_that_differ_in_weights_only_can_be_named():
+    low = {"method": "multitask", "alpha": 0.2, "name": "few answers"}
+    values = {
+        "task": "mini",
+        "annotations": "a.jsonl",
+        "students": [{"model": "embedded"}],
+        "conditions": [low, {"method": "multitask", "alpha": 0.8}],
+    }
+    experiment = validate(Experiment, values, "test")
+    assert [condition.label for condition in experiment.conditions] == [
+        "few answers",
+        "multitask : unrevised",
+    ]

@@ -114,11 +114,14 @@ class Condition(MethodSettings):
     """A method on a kind of data."""
 
     data: DataKind = Field("unrevised", description="Learn from rationales or from revisions.")
+    name: str | None = Field(
+        None, min_length=1, description="Name in tables; needed where two differ in weights only."
+    )
 
     @property
     def label(self) -> str:
         """The condition's name in tables, e.g. ``multitask : unrevised``."""
-        return f"{self.method} : {self.data}"
+        return self.name or f"{self.method} : {self.data}"
 
 
 class TrainingSettings(Settings):

@@ -1,0 +1,243 @@
+"""Answers and reasons of students against plain generation, and of a teacher asked itself."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from distilwhy.config import Condition, PredictionSettings, TeachingSettings
+from distilwhy.errors import ModelError, StageError
+from distilwhy.files import write_json
+from distilwhy.generators.base import Decoding
+from distilwhy.generators.scripted import ScriptedGenerator
+from distilwhy.inference.predict import ask_teacher, factual_rationale, predict
+from distilwhy.models.load import LoadedModel, load_model
+from distilwhy.records import Annotation, Example
+from distilwhy.students.load import CARD, StudentCard
+from distilwhy.students.views import source_text
+
+SETTINGS = PredictionSettings(batch_size=3, max_new_tokens=12, precision="fp32")
+TEACHING = TeachingSettings(shots=1, adjective_pairs=1, max_new_tokens=20)
+SOURCE_TOKENS = 60
+
+Student = Callable[..., Path]
+
+
+@pytest.fixture
+def student(tiny_models: dict[str, Path], tmp_path: Path) -> Student:
+    def make(model: str, answer_view: str, rationale_view: str | None) -> Path:
+        folder = tmp_path / f"{model}-{answer_view}-{rationale_view}"
+        shutil.copytree(tiny_models[model], folder)
+        card = StudentCard(
+            base=model,
+            condition=Condition(method="multitask"),
+            weights={view: 1.0 for view in (answer_view, rationale_view) if view},
+            answer_view=answer_view,
+            rationale_view=rationale_view,
+            seed=0,
+            max_source_tokens=SOURCE_TOKENS,
+        )
+        write_json(folder / CARD, card.model_dump())
+        return folder
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def questions(tiny_annotations: list[Annotation]) -> list[Example]:
+    return [annotation.example for annotation in tiny_annotations[:7]]
+
+
+def plain(loaded: LoadedModel, prompt: str) -> tuple[str, int]:
+    """Return the text and its tokens by transformers alone, one prompt at a time."""
+    ids = loaded.tokenizer(prompt)["input_ids"]
+    if loaded.is_encoder_decoder:
+        ids = [*ids[: SOURCE_TOKENS - 1], loaded.tokenizer.eos_token_id]
+    ids = ids[:SOURCE_TOKENS]
+    with torch.inference_mode():
+        output = loaded.model.generate(
+            input_ids=torch.tensor([ids]),
+            attention_mask=torch.ones(1, len(ids), dtype=torch.long),
+            max_new_tokens=SETTINGS.max_new_tokens,
+            do_sample=False,
+        )[0].tolist()
+    written = output[1:] if loaded.is_encoder_decoder else output[len(ids) :]
+    return loaded.tokenizer.decode(written, skip_special_tokens=True).strip(), len(written)
+
+
+@pytest.mark.parametrize("model", ["llama", "t5"])
+def test_two_passes_equal_plain_generation(
+    model: str, student: Student, questions: list[Example]
+) -> None:
+    folder = student(model, "predict", "explain")
+    predicted = predict(folder, questions, SETTINGS)
+    loaded = load_model(f"hf:{folder}", torch.float32)
+    for example, prediction in zip(questions, predicted.predictions, strict=True):
+        answer, answer_tokens = plain(loaded, source_text("predict", example))
+        reason, reason_tokens = plain(loaded, source_text("explain", example))
+        assert prediction.example == example
+        assert prediction.answer_text == answer
+        assert prediction.rationale == (reason or None)
+        assert prediction.generated_tokens == answer_tokens + reason_tokens
+        assert prediction.answer is None, "random weights do not spell out a choice"
+    assert len({prediction.answer_text for prediction in predicted.predictions}) > 2
+    summary = predicted.summary
+    assert summary.examples == len(questions)
+    assert summary.generated_tokens == sum(p.generated_tokens for p in predicted.predictions)
+    assert summary.precision == "fp32"
+    assert summary.parameters == sum(p.numel() for p in loaded.model.parameters())
+    assert summary.seconds > 0
+    assert summary.tokens_per_second == pytest.approx(summary.generated_tokens / summary.seconds)
+
+
+@pytest.mark.parametrize(
+    ("views", "rationales"), [(("predict", None), True), (("predict", "explain"), False)]
+)
+def test_no_second_pass_where_no_rationale_is_learnt_or_wanted(
+    views: tuple[str, str | None], rationales: bool, student: Student, questions: list[Example]
+) -> None:
+    folder = student("llama", *views)
+    settings = SETTINGS.model_copy(update={"rationales": rationales})
+    predicted = predict(folder, questions, settings)
+    loaded = load_model(f"hf:{folder}", torch.float32)
+    for example, prediction in zip(questions, predicted.predictions, strict=True):
+        text, tokens = plain(loaded, source_text("predict", example))
+        assert (prediction.answer_text, prediction.generated_tokens) == (text, tokens)
+        assert prediction.rationale is None
+
+
+@pytest.fixture
+def recite(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
+    """Have students say a given text for each tag; returns the prompts that they will get."""
+
+    def tell(**texts: str) -> list[str]:
+        generator = ScriptedGenerator(lambda prompt: texts[prompt[1 : prompt.index("]")]])
+        monkeypatch.setattr("distilwhy.inference.predict.LocalGenerator", lambda *_: generator)
+        return generator.calls
+
+    return tell
+
+
+def test_a_factual_student_gives_both_in_one_text(
+    student: Student, questions: list[Example], recite: Callable[..., list[str]]
+) -> None:
+    said = "[factual] Answer: A stove gives heat. So the answer is stove."
+    prompts = recite(factual=said)
+    settings = SETTINGS.model_copy(update={"max_new_tokens": 40})
+    predicted = predict(student("llama", "factual", "factual"), questions[:2], settings)
+    assert sorted(prompts) == sorted(source_text("factual", q) for q in questions[:2])
+    for prediction in predicted.predictions:
+        assert prediction.answer == "stove"
+        assert prediction.rationale == "A stove gives heat."
+        assert prediction.answer_text == said
+        assert prediction.generated_tokens == len(said.split())
+
+
+def test_a_multitask_student_answers_in_one_pass_and_explains_in_another(
+    student: Student, questions: list[Example], recite: Callable[..., list[str]]
+) -> None:
+    prompts = recite(predict="[answer] The answer is garden", explain=" Plants grow there. ")
+    predicted = predict(student("t5", "predict", "explain"), questions[:3], SETTINGS)
+    wanted = [source_text(view, q) for view in ("predict", "explain") for q in questions[:3]]
+    assert sorted(prompts) == sorted(wanted)
+    for prediction in predicted.predictions:
+        assert (prediction.answer, prediction.rationale) == ("garden", "Plants grow there.")
+        assert prediction.generated_tokens == 5 + 3
+
+
+@pytest.mark.parametrize("said", ["", "[answer] The answer is bathtub", "stove garden cellar"])
+def test_what_names_no_choice_is_kept_and_unparsed(
+    said: str, student: Student, questions: list[Example], recite: Callable[..., list[str]]
+) -> None:
+    recite(predict=said, explain=" ")
+    prediction = predict(student("llama", "predict", "explain"), questions[:1], SETTINGS)
+    assert prediction.predictions[0].answer is None
+    assert prediction.predictions[0].answer_text == said
+    assert prediction.predictions[0].rationale is None
+    assert not prediction.predictions[0].correct
+
+
+@pytest.mark.parametrize(
+    ("text", "rationale"),
+    [
+        ("[factual] Answer: Heat boils water. So the answer is stove.", "Heat boils water."),
+        ("Answer: Heat boils water. So the answer is stove", "Heat boils water."),
+        ("Heat boils.\nIt does. So the answer is: (a)", "Heat boils.\nIt does."),
+        ("[factual] Answer: It is cut off in the mid", "It is cut off in the mid"),
+        ("So the answer is stove.", ""),
+        ("[factual] Answer: So the answer is a", ""),
+        ("It is so. So the answers differ. So the answer is b", "It is so. So the answers differ."),
+        ("", ""),
+    ],
+)
+def test_the_rationale_of_a_factual_text(text: str, rationale: str) -> None:
+    assert factual_rationale(text) == rationale
+
+
+def test_a_folder_without_a_card_is_no_student(
+    tiny_models: dict[str, Path], questions: list[Example]
+) -> None:
+    with pytest.raises(ModelError, match="not a trained student"):
+        predict(tiny_models["llama"], questions, SETTINGS)
+
+
+def answer(prompt: str) -> str:
+    """Answer as a teacher that goes on with the next question afterwards."""
+    thing = prompt.split("thing ")[-1].split("?")[0]
+    return f" garden. Thing {thing} grows.\n\nQuestion: next"
+
+
+def test_a_teacher_is_not_told_the_answer(questions: list[Example], tmp_path: Path) -> None:
+    generator = ScriptedGenerator(answer)
+    predicted = ask_teacher(generator, questions, TEACHING, seed=3, store_path=tmp_path / "t.jsonl")
+    for number, prediction in enumerate(predicted.predictions):
+        assert prediction.example == questions[number]
+        assert prediction.answer == "garden"
+        assert prediction.answer_text == f"garden. Thing {number} grows."
+        assert prediction.rationale == f"Thing {number} grows."
+        assert prediction.generated_tokens == 4
+    assert predicted.summary.generated_tokens == 4 * len(questions)
+    assert predicted.summary.parameters is None
+    # The prompt is the same whatever the right answer is, so it cannot depend on it.
+    other = [q.model_copy(update={"answer": q.wrong_choices[0]}) for q in questions]
+    again = ScriptedGenerator(answer)
+    ask_teacher(again, other, TEACHING, seed=3, store_path=tmp_path / "u.jsonl")
+    assert again.calls == generator.calls
+
+
+def test_a_stopped_teacher_is_asked_only_what_is_missing(
+    questions: list[Example], tmp_path: Path
+) -> None:
+    store = tmp_path / "t.jsonl"
+
+    def tire(prompt: str) -> str:
+        if len(dying.calls) > 3:
+            raise KeyboardInterrupt
+        return answer(prompt)
+
+    dying = ScriptedGenerator(tire)
+    with pytest.raises(KeyboardInterrupt):
+        ask_teacher(dying, questions, TEACHING, seed=0, store_path=store)
+    second = ScriptedGenerator(answer)
+    resumed = ask_teacher(second, questions, TEACHING, seed=0, store_path=store)
+    unbroken = ScriptedGenerator(answer)
+    whole = ask_teacher(unbroken, questions, TEACHING, seed=0, store_path=tmp_path / "u.jsonl")
+    assert sorted(dying.calls[:3] + second.calls) == sorted(unbroken.calls)
+    assert resumed.predictions == whole.predictions
+    assert resumed.summary.generated_tokens == 4 * len(second.calls)
+    third = ScriptedGenerator(answer)
+    ask_teacher(third, questions, TEACHING, seed=0, store_path=store)
+    assert third.calls == []
+
+
+def test_a_prompt_left_unanswered_is_a_fault(questions: list[Example], tmp_path: Path) -> None:
+    class Silent(ScriptedGenerator):
+        def generate(self, prompts, decoding: Decoding):  # type: ignore[no-untyped-def]
+            yield from list(super().generate(prompts, decoding))[2:]
+
+    with pytest.raises(StageError, match="2 prompts unanswered"):
+        ask_teacher(Silent(answer), questions, TEACHING, seed=0, store_path=tmp_path / "t.jsonl")

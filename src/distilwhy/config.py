@@ -47,12 +47,13 @@ class TeachingSettings(Settings):
         None, description="Prompt file of your own (docs/teaching.md); the shipped one when unset."
     )
 
-    @field_validator("adjective_pairs")
+    @field_validator("adjective_pairs", mode="before")
     @classmethod
-    def _check_pairs(cls, value: int | str) -> int | str:
-        if isinstance(value, int) and not 1 <= value <= 306:
+    def _check_pairs(cls, value: Any) -> Any:
+        number = int(value) if isinstance(value, str) and value.isdecimal() else value
+        if number != "all" and (type(number) is not int or not 1 <= number <= 306):
             raise ValueError("must be from 1 to 306, or 'all'")
-        return value
+        return number
 
     @model_validator(mode="after")
     def _check_steps(self) -> TeachingSettings:

@@ -9,6 +9,8 @@ import typer
 
 from distilwhy.cli.shared import Json, Seed, show
 
+TABLES = (".csv", ".tsv", ".parquet")
+
 
 def evaluate(
     predictions: Annotated[Path, typer.Option(help="Predictions file, or a foreign table.")],
@@ -32,21 +34,24 @@ def evaluate(
     from distilwhy.errors import ConfigError
     from distilwhy.evaluation.foreign import evaluate_foreign
     from distilwhy.files import write_json
+    from distilwhy.outputs import check_output_file
     from distilwhy.pipeline import stages
 
     extra = [answer_column, gold_column, rationale_column, choices_column]
-    if answer_column and gold_column:
+    if answer_column is not None and gold_column is not None:
+        if out is not None:
+            check_output_file(out, predictions)
         metrics = evaluate_foreign(
             predictions, answer_column, gold_column, rationale_column, choices_column, seed=seed
         )
-    elif any(extra):
+        if out is not None:
+            write_json(out, metrics.model_dump(mode="json"))
+    elif any(name is not None for name in extra) or predictions.suffix.lower() in TABLES:
         raise ConfigError(
             "A foreign table needs both --answer-column and --gold-column.", "Give both."
         )
     else:
-        metrics = stages.evaluate(predictions, seed=seed)
-    if out is not None:
-        write_json(out, metrics.model_dump(mode="json"))
+        metrics = stages.evaluate(predictions, out, seed=seed)
     show(
         metrics,
         as_json,

@@ -7,7 +7,17 @@ from typing import Annotated
 
 import typer
 
-from distilwhy.cli.shared import Json, Limit, Seed, Source, TaskName, set_options, show, task_of
+from distilwhy.cli.shared import (
+    Json,
+    Limit,
+    Seed,
+    Source,
+    TaskName,
+    set_options,
+    settings_of,
+    show,
+    task_of,
+)
 
 
 def generate(
@@ -35,23 +45,21 @@ def generate(
     as_json: Json = False,
 ) -> None:
     """Have a teacher explain, critique, revise and argue for wrong choices; resumable."""
-    from distilwhy.config import TeacherSettings, validate
+    from distilwhy.config import TeacherSettings
     from distilwhy.pipeline import beside, stages
     from distilwhy.tasks.base import checked_split
     from distilwhy.teaching.gates import count_flags
 
     chosen = set_options(
         shots=shots,
-        steps=steps.split(",") if steps else None,
+        steps=None if steps is None else [step.strip() for step in steps.split(",")],
         counterfactuals=counterfactuals,
         adjective_pairs=adjective_pairs,
         max_new_tokens=max_new_tokens,
         batch_size=batch_size,
         prompts=prompts,
     )
-    settings = validate(
-        TeacherSettings, {"model": teacher, "chat": chat, **chosen}, "distilwhy generate"
-    )
+    settings = settings_of(TeacherSettings, {"model": teacher, "chat": chat, **chosen}, "generate")
     annotations = stages.generate(
         task_of(task, source, split),
         settings,

@@ -26,8 +26,10 @@ def import_(
     """Turn published teacher outputs into annotations, and count what the gates notice."""
     from distilwhy.files import write_records
     from distilwhy.manifests import begin_stage, write_manifest
+    from distilwhy.outputs import check_output_file
     from distilwhy.teaching.published import import_published
 
+    check_output_file(out, source)
     run = begin_stage("import", {"source": source}, {"task": task, "max_rejects": max_rejects})
     rejects = out.with_name(f"{out.stem}.rejects.jsonl")
     result = import_published(source, task, max_rejects, rejects)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import NoReturn
 
 import typer
 
@@ -46,17 +47,36 @@ def main() -> None:
     """Run the command line; exit codes are 0 (ok), 1 (failed) and 2 (misuse)."""
     try:
         app()
+    except SystemExit as end:
+        if _interrupted(end):
+            _stopped()
+        raise
     except UserError as error:
         _fail(str(error.message), error.remedy, 2)
     except StageError as error:
         _fail(str(error), "", 1)
-    except KeyboardInterrupt:
-        _fail("Stopped.", "Run the same command again to go on.", 130)
     except BrokenPipeError:
         sys.exit(1)
+    except Exception as error:
+        if _interrupted(error):
+            _stopped()
+        raise
 
 
-def _fail(message: str, remedy: str, code: int) -> None:
+def _interrupted(error: BaseException | None) -> bool:
+    """Return whether Ctrl-C is behind an error; libraries turn it into errors of their own."""
+    while error is not None:
+        if isinstance(error, KeyboardInterrupt):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def _stopped() -> NoReturn:
+    _fail("Stopped.", "Run the same command again to go on.", 130)
+
+
+def _fail(message: str, remedy: str, code: int) -> NoReturn:
     print(f"Error: {message}", file=sys.stderr)
     if remedy:
         print(remedy, file=sys.stderr)

@@ -7,7 +7,17 @@ from typing import Annotated
 
 import typer
 
-from distilwhy.cli.shared import Json, Limit, Seed, Source, TaskName, set_options, show, task_of
+from distilwhy.cli.shared import (
+    Json,
+    Limit,
+    Seed,
+    Source,
+    TaskName,
+    set_options,
+    settings_of,
+    show,
+    task_of,
+)
 
 
 def predict(
@@ -25,7 +35,7 @@ def predict(
     as_json: Json = False,
 ) -> None:
     """Ask a trained student a task's questions."""
-    from distilwhy.config import PredictionSettings, validate
+    from distilwhy.config import PredictionSettings
     from distilwhy.pipeline import beside, stages
     from distilwhy.tasks.base import checked_split
 
@@ -42,7 +52,7 @@ def predict(
         split=checked_split(split),
         limit=limit,
         seed=seed,
-        settings=validate(PredictionSettings, chosen, "distilwhy predict"),
+        settings=settings_of(PredictionSettings, chosen, "predict"),
     )
     costs = beside.read_costs(out).prediction
     unparsed = sum(prediction.answer is None for prediction in predictions)

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
+
+if TYPE_CHECKING:
+    from distilwhy.config import Settings
+
+SettingsT = TypeVar("SettingsT", bound="Settings")
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of all draws.")]
@@ -32,7 +37,28 @@ def task_of(name: str, source: str | None, split: str) -> str | dict[str, Any]:
     """
     if source is None:
         return name
-    return {"name": name, "source": {split: source} if Path(source).is_file() else source}
+    from distilwhy.tasks.load import task_fields
+
+    rows = {split: source} if Path(source).is_file() else source
+    fields = task_fields(name)
+    if fields is None:
+        return {"name": name, "source": rows}
+    if isinstance(rows, dict):
+        fields.pop("fractions", None)
+    return {**fields, "source": rows}
+
+
+def settings_of(kind: type[SettingsT], values: dict[str, Any], command: str) -> SettingsT:
+    """Return the settings that a command's options make; all faults are reported together.
+
+    Args:
+        kind: The settings class.
+        values: The options given, by field.
+        command: The command's name.
+    """
+    from distilwhy.config import validate
+
+    return validate(kind, values, f"distilwhy {command}", f"See distilwhy {command} --help.")
 
 
 def show(result: Any, as_json: bool, text: str) -> None:

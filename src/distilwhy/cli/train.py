@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from distilwhy.cli.shared import Json, set_options, show
+from distilwhy.cli.shared import Json, set_options, settings_of, show
 
 
 def train(
@@ -38,7 +38,7 @@ def train(
     as_json: Json = False,
 ) -> None:
     """Train a student; a stopped run goes on from its last checkpoint."""
-    from distilwhy.config import Condition, StudentSettings, TrainingSettings, validate
+    from distilwhy.config import Condition, StudentSettings, TrainingSettings
     from distilwhy.pipeline import stages
 
     chosen = set_options(
@@ -65,9 +65,9 @@ def train(
     summary = stages.train(
         annotations,
         out,
-        student=validate(StudentSettings, {"model": student, **lora}, "distilwhy train"),
-        condition=validate(Condition, chosen, "distilwhy train"),
-        settings=validate(TrainingSettings, training, "distilwhy train"),
+        student=settings_of(StudentSettings, {"model": student, **lora}, "train"),
+        condition=settings_of(Condition, chosen, "train"),
+        settings=settings_of(TrainingSettings, training, "train"),
     )
     show(
         summary,

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from distilwhy.config import Condition, Experiment, StudentSettings
 
+LONGEST_SLUG = 60  # letters; folder names are limited to 255 bytes
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -59,7 +61,7 @@ def cells_of(experiment: Experiment, folder: Path) -> list[Cell]:
 
 def slug(text: str) -> str:
     """Return a name fit for a folder, e.g. ``multitask+counterfactual-revised``."""
-    return re.sub(r"[^A-Za-z0-9+._]+", "-", text).strip("-.") or "unnamed"
+    return re.sub(r"[^\w+.]+", "-", text).strip("-.")[:LONGEST_SLUG] or "unnamed"
 
 
 def entry_name(cell: Cell, cells: Sequence[Cell]) -> str:

@@ -12,7 +12,7 @@ from distilwhy.evaluation.statistics import mcnemar
 from distilwhy.files import read_records
 from distilwhy.manifests import machine, manifest_path, read_manifest, versions
 from distilwhy.pipeline import stages
-from distilwhy.pipeline.beside import read_cost
+from distilwhy.pipeline.beside import cost_path, costs_path, read_cost
 from distilwhy.pipeline.cells import entry_name
 from distilwhy.records import Annotation, Prediction
 from distilwhy.report import Comparison, Entry, GateCounts, ReportData, TokenCounts
@@ -64,11 +64,21 @@ def collect(run: ExperimentRun) -> ReportData:
             step: GateCounts(n=counts.n, flags=counts.flags)
             for step, counts in count_flags(annotations).items()
         },
-        tokens=_tokens(run.folder / "teacher" / "annotations.jsonl"),
+        tokens=_tokens(run.drafts),
         entries=tuple(entries),
         comparisons=tuple(_comparisons(entries, run.experiment.seed)),
         samples=tuple(annotations[:SAMPLES]),
     )
+
+
+def files_of(run: ExperimentRun) -> list[Path]:
+    """Return the files that a report is made from, as far as they exist."""
+    predictions = [cell.predictions for cell in run.cells]
+    predictions += [run.baseline(name) for name in stages.BASELINES]
+    if run.asks_teacher:
+        predictions.append(run.teacher_predictions)
+    files = [run.annotations, cost_path(run.drafts), *predictions, *map(costs_path, predictions)]
+    return [path for path in files if path.is_file()]
 
 
 def _entry(name: str, path: Path, kind: str, **facts: object) -> Entry:
@@ -126,7 +136,7 @@ def _tokens(annotations: Path) -> dict[str, TokenCounts]:
 def _stage_seconds(run: ExperimentRun) -> dict[str, float]:
     """Return each stage's duration from its manifest, so that a resumed run shows the whole."""
     outputs = {
-        "generate": run.folder / "teacher" / "annotations.jsonl",
+        "generate": run.drafts,
         "ask the teacher": run.teacher_predictions,
     }
     for cell in run.cells:

@@ -8,12 +8,20 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from distilwhy.config import Experiment, load_experiment, to_yaml
-from distilwhy.errors import DataError
-from distilwhy.files import atomic_text, read_records, write_records
+from distilwhy.config import Experiment, TeacherSettings, load_experiment, to_yaml
+from distilwhy.errors import DataError, ModelError
+from distilwhy.files import atomic_text, read_records, read_text, sha256_json, write_records
 from distilwhy.manifests import begin_stage, stage_is_done, write_manifest
+from distilwhy.outputs import check_output_file, make_folder
 from distilwhy.pipeline import stages
-from distilwhy.pipeline.cells import Cell, cells_of, slug
+from distilwhy.pipeline.cells import Cell, cells_of, entry_name, slug
+from distilwhy.pipeline.checks import (
+    check_experiment,
+    check_ids,
+    check_test,
+    check_texts,
+    fingerprint,
+)
 from distilwhy.progress import say
 from distilwhy.records import Annotation, Example
 from distilwhy.tasks import load_task
@@ -37,6 +45,7 @@ class ExperimentRun:
         self.folder = folder
         self.base = base
         self.annotations = folder / "annotations.jsonl"
+        self.drafts = folder / "teacher" / "annotations.jsonl"
         self.report = folder / "report.html"
 
     @property
@@ -67,42 +76,42 @@ class ExperimentRun:
         Raises:
             UserError: When the task, a model or a setting cannot be used.
         """
-        from distilwhy.models.load import check_model
-        from distilwhy.pipeline.collect import collect
-        from distilwhy.report import write_report
-        from distilwhy.training.methods import resolve_method
-
-        # What can be refused is refused before anything is paid for.
-        for condition in self.experiment.conditions:
-            resolve_method(condition)
-        for student in self.experiment.students:
-            check_model(student.model)
         start = time.monotonic()
-        with atomic_text(self.folder / "experiment.yaml") as stream:
-            stream.write(to_yaml(self.experiment))
+        check_experiment(self.experiment, self.cells, self.base)
+        check_test(self.test)
+        make_folder(self.folder)
+        self._write_settings()
         self._teach()
+        check_texts(self.experiment.conditions, read_records(self.annotations, Annotation))
         self._ask_baselines()
+        self._ask_teacher()
         self._free_teacher()
         for number, cell in enumerate(self.cells, 1):
-            say(f"Cell {number} of {len(self.cells)}: {cell.condition.label}, seed {cell.seed}.")
+            say(f"Cell {number} of {len(self.cells)}: {entry_name(cell, self.cells)}.")
             self._run_cell(cell)
-        write_report(collect(self), self.report)
+        self._write_report()
         say(f"Done in {time.monotonic() - start:.0f} s: {self.report}")
         return self.report
+
+    def _write_settings(self) -> None:
+        """Write the resolved experiment, unless it is there already."""
+        text, path = to_yaml(self.experiment), self.folder / "experiment.yaml"
+        if path.is_file() and read_text(path) == text:
+            return
+        with atomic_text(path) as stream:
+            stream.write(text)
 
     def _teach(self) -> None:
         """Make annotations.jsonl: the teacher's texts, or a subset of a given file."""
         experiment = self.experiment
-        drafts = self.folder / "teacher" / "annotations.jsonl"
         if experiment.annotations is not None:
-            source = (self.base or Path()) / experiment.annotations
+            source = self._given(experiment.annotations)
         else:
-            assert experiment.teacher is not None
-            source = drafts
+            source = self.drafts
             done = stages.generate(
                 experiment.task,
-                experiment.teacher,
-                drafts,
+                self._teacher_settings,
+                self.drafts,
                 limit=experiment.limits.train,
                 seed=experiment.seed,
                 base=self.base,
@@ -115,13 +124,16 @@ class ExperimentRun:
         """Take the training examples, without any that is also a test question."""
         limit, seed = self.experiment.limits.train, self.experiment.seed
         test = {fingerprint(example) for example in self.test}
-        settings = {"limit": limit, "seed": seed, "test": sorted(test)}
+        settings = {"limit": limit, "seed": seed, "test": sha256_json(sorted(test))}
+        check_output_file(self.annotations, source)
         if stage_is_done(self.annotations, "select", {"annotations": source}, settings):
             return
         run = begin_stage("select", {"annotations": source}, settings, seed)
-        given = {a.example.id: a for a in read_records(source, Annotation)}
-        apart = [a.example for a in given.values() if fingerprint(a.example) not in test]
-        if left_out := len(given) - len(apart):
+        annotations = read_records(source, Annotation)
+        check_ids(annotations, source)
+        given = {annotation.example.id: annotation for annotation in annotations}
+        apart = [a.example for a in annotations if fingerprint(a.example) not in test]
+        if left_out := len(annotations) - len(apart):
             say(f"{left_out} training examples are test questions and are left out.")
         if not apart:
             raise DataError(f"{source} holds no example outside the test set.", "Give others.")
@@ -129,19 +141,26 @@ class ExperimentRun:
         write_manifest(self.annotations, run)
 
     def _ask_baselines(self) -> None:
-        """Answer the test set with the trivial baselines, and with the teacher itself."""
+        """Answer the test set without looking at a question."""
         seed = self.experiment.seed
         for name in stages.BASELINES:
             stages.baseline(name, self.annotations, self.test, self.baseline(name), seed=seed)
-        if self.asks_teacher:
-            assert self.experiment.teacher is not None
+
+    def _ask_teacher(self) -> None:
+        """Have the teacher itself answer the test set."""
+        if not self.asks_teacher:
+            return
+        try:
             stages.ask(
-                self.experiment.teacher,
+                self._teacher_settings,
                 self.test,
                 self.teacher_predictions,
-                seed=seed,
+                seed=self.experiment.seed,
                 generator=LazyTeacher(self),
             )
+        except ModelError as error:
+            remedy = f"{error.remedy} With 'ask_teacher: false' its own answers are not needed."
+            raise ModelError(error.message, remedy) from error
 
     def _run_cell(self, cell: Cell) -> None:
         experiment = self.experiment
@@ -162,6 +181,32 @@ class ExperimentRun:
             base=self.base,
         )
         stages.evaluate(cell.predictions, cell.folder / "metrics.json", seed=experiment.seed)
+
+    def _write_report(self) -> None:
+        """Write the report, unless it shows the same files already."""
+        from distilwhy.pipeline.collect import collect, files_of
+        from distilwhy.report import write_report
+
+        inputs = {path.relative_to(self.folder).as_posix(): path for path in files_of(self)}
+        settings = {"experiment": self.experiment.model_dump(mode="json")}
+        if stage_is_done(self.report, "report", inputs, settings):
+            return
+        run = begin_stage("report", inputs, settings)
+        write_report(collect(self), self.report)
+        write_manifest(self.report, run)
+
+    def _given(self, path: str) -> Path:
+        """Return a path of the experiment file: from its folder, else from the working folder."""
+        beside = (self.base or Path()) / path
+        return beside if beside.exists() or not Path(path).exists() else Path(path)
+
+    @property
+    def _teacher_settings(self) -> TeacherSettings:
+        settings = self.experiment.teacher
+        assert settings is not None
+        if settings.prompts is None:
+            return settings
+        return settings.model_copy(update={"prompts": str(self._given(settings.prompts))})
 
     def _free_teacher(self) -> None:
         """Give the teacher's memory back before students are trained."""
@@ -222,8 +267,3 @@ def run(experiment: Experiment | str | Path, out: str | Path | None = None) -> P
     path = Path(experiment)
     loaded = load_experiment(path)
     return ExperimentRun(loaded, folder or Path("runs") / path.stem, path.parent).run()
-
-
-def fingerprint(example: Example) -> str:
-    """Return what makes two examples the same question, whatever their ids."""
-    return " | ".join([example.context or "", example.question, *example.choices]).casefold()

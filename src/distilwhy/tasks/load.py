@@ -38,18 +38,40 @@ def load_task(
     return found
 
 
+def task_fields(text: str) -> dict[str, Any] | None:
+    """Return the fields of a task file; ``None`` for the name of a task.
+
+    Args:
+        text: The file or name.
+
+    Raises:
+        ConfigError: When the file is not YAML or holds no fields.
+        DataError: When the file cannot be read.
+    """
+    path = _task_file(text, None)
+    return None if path is None else _fields_of(path)
+
+
 def _from_text(text: str, base: Path | None) -> Task:
+    path = _task_file(text, base)
+    return TASKS.get(text) if path is None else _from_mapping(_fields_of(path), path.parent)
+
+
+def _task_file(text: str, base: Path | None) -> Path | None:
+    """Return the task file that a text names, or ``None`` where it is the name of a task."""
     if text in TASKS:
-        return TASKS.get(text)
+        return None
     path = Path(text).expanduser()
     if not path.is_absolute() and base is not None and (base / path).is_file():
         path = base / path
-    if path.suffix.lower() not in (".yaml", ".yml") and not path.is_file():
-        return TASKS.get(text)
+    return path if path.suffix.lower() in (".yaml", ".yml") or path.is_file() else None
+
+
+def _fields_of(path: Path) -> dict[str, Any]:
     values = read_yaml(path)
-    if not isinstance(values, Mapping):
+    if not isinstance(values, dict):
         raise ConfigError(f"{path} does not hold fields.", "Write 'field: value' lines.")
-    return _from_mapping(values, path.parent)
+    return values
 
 
 def _from_mapping(values: Mapping[str, Any], base: Path | None) -> Task:

@@ -1,0 +1,121 @@
+"""What of an experiment can be refused is refused before anything is paid for."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from distilwhy.config import Condition, Experiment
+from distilwhy.errors import ConfigError, DataError, Fault, raise_faults
+from distilwhy.evaluation.accuracy import check_answers_known
+from distilwhy.manifests import manifest_path
+from distilwhy.pipeline.cells import Cell
+from distilwhy.records import Annotation, Example, Family, TeacherText
+from distilwhy.students.views import ViewOptions, make_rows
+from distilwhy.tasks import load_task
+from distilwhy.tasks.words import collapse
+from distilwhy.training.methods import resolve_method
+
+
+def check_experiment(experiment: Experiment, cells: Sequence[Cell], base: Path | None) -> None:
+    """Refuse an experiment that could not be finished.
+
+    Args:
+        experiment: The experiment.
+        cells: Its cells.
+        base: Folder that relative paths start from.
+
+    Raises:
+        UserError: When a method, the task, a base model or a folder's name cannot be used, or when
+            a method needs texts that the teacher is not asked for.
+    """
+    for condition in experiment.conditions:
+        resolve_method(condition)
+    _check_folders(cells)
+    if experiment.teacher is not None:
+        family = load_task(experiment.task, base).family
+        check_texts(experiment.conditions, [_asked_for(experiment.teacher.steps, family)])
+    # A finished cell needs its base model no more, and looking for models takes seconds.
+    unfinished = [cell for cell in cells if not manifest_path(cell.trained).is_file()]
+    if unfinished:
+        from distilwhy.models.load import check_model
+
+        for model in dict.fromkeys(cell.student.model for cell in unfinished):
+            check_model(model)
+
+
+def check_texts(conditions: Sequence[Condition], annotations: Sequence[Annotation]) -> None:
+    """Refuse conditions that learn from texts which no annotation holds.
+
+    Raises:
+        ConfigError: When there is one.
+    """
+    for condition in conditions:
+        make_rows(
+            annotations, list(resolve_method(condition).weights), ViewOptions(data=condition.data)
+        )
+
+
+def check_ids(annotations: Sequence[Annotation], source: Path) -> None:
+    """Refuse annotations of which two have the same example id.
+
+    Raises:
+        DataError: Naming all such ids.
+    """
+    counts = Counter(annotation.example.id for annotation in annotations)
+    faults = [
+        Fault(str(source), f"example {name!r} is annotated {count} times")
+        for name, count in counts.items()
+        if count > 1
+    ]
+    raise_faults(DataError, str(source), faults, "Keep one annotation an example.")
+
+
+def check_test(examples: Sequence[Example]) -> None:
+    """Refuse test examples that could not be scored.
+
+    Raises:
+        DataError: When there are none, or some have no right answer.
+    """
+    if not examples:
+        raise DataError("There is no test example.", "Give at least one.")
+    check_answers_known(examples)
+
+
+def fingerprint(example: Example) -> str:
+    """Return what makes two examples the same question, whatever their ids and choices' order."""
+    texts = [example.context or "", example.question, *sorted(example.choices)]
+    return " | ".join(collapse(text) for text in texts).casefold()
+
+
+def _check_folders(cells: Sequence[Cell]) -> None:
+    """Refuse labels whose folders would be the same, also where case makes no difference."""
+    for kind, folders in (
+        ("conditions", {cell.condition.label: cell.folder.parts[-3] for cell in cells}),
+        ("students", {cell.student.label: cell.folder.parts[-2] for cell in cells}),
+    ):
+        taken: dict[str, str] = {}
+        for label, folder in folders.items():
+            other = taken.setdefault(folder.casefold(), label)
+            if other != label:
+                raise ConfigError(
+                    f"{kind}: {other!r} and {label!r} would share the folder {folder!r}.",
+                    "Give one of them another name.",
+                )
+
+
+def _asked_for(steps: Sequence[str], family: Family) -> Annotation:
+    """Return an annotation that holds a text of every step that the teacher is asked for."""
+    text = TeacherText(text="text")
+    example = Example(
+        id="x", question="x", choices=("yes", "no"), answer="yes", context="x", family=family
+    )
+    return Annotation(
+        example=example,
+        teacher="",
+        rationale=text if "rationale" in steps else None,
+        critique=text if "critique" in steps else None,
+        revision=text if "revision" in steps else None,
+        counterfactuals={"no": text} if "counterfactual" in steps else {},
+    )

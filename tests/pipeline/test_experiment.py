@@ -90,7 +90,7 @@ def done(
     finished = ExperimentRun(small(conditions=conditions), tmp_path / "run", table)
     finished.run()
     teacher.calls.clear()
-    yield finished
+    return finished
 
 
 def test_all_methods_students_and_seeds(

@@ -87,7 +87,7 @@ def test_an_experiment_s_faults_are_told_together(refused: Refused) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("a: [1", "x.yaml:2: not valid YAML"),
+        ("a: [1", "x.yaml:1: not valid YAML"),
         ("- a\n", "x.yaml does not hold fields."),
         ("", "x.yaml does not hold fields."),
     ],
@@ -271,7 +271,7 @@ def test_predictions_that_cannot_be_evaluated(
 def test_the_import_of_something_else(refused: Refused) -> None:
     assert "nosuch.parquet" in refused("import", "nosuch.parquet", "--out", "a.jsonl")
     said = refused("import", "test.csv", "--out", "a.jsonl")
-    assert "test.csv does not look like the published outputs of a known task." in said
+    assert "test.csv lacks the columns 'few_shot_positive_rationale'" in said
     said = refused("import", "test.csv", "--task", "esnli", "--out", "a.jsonl")
     assert "lacks the columns 'premise', 'hypothesis', 'label'" in said
     said = refused("import", "test.csv", "--task", "nosuch", "--out", "a.jsonl")

@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -82,9 +82,7 @@ def cell(folder: Path, condition: str = "multitask-unrevised", student: str = "l
 
 
 @pytest.fixture
-def done(
-    small: Small, table: Path, teacher: ScriptedGenerator, tmp_path: Path
-) -> Iterator[ExperimentRun]:
+def done(small: Small, table: Path, teacher: ScriptedGenerator, tmp_path: Path) -> ExperimentRun:
     """A finished experiment of two cells."""
     conditions = [{"method": "multitask"}, {"method": "answer_only"}]
     finished = ExperimentRun(small(conditions=conditions), tmp_path / "run", table)
@@ -352,7 +350,7 @@ def test_two_processes_write_the_same_bytes(
 ) -> None:
     """With a local model as the teacher, so that nothing is scripted."""
     values = small().model_dump(mode="json")
-    values["teacher"] |= {"model": f"hf:{tiny_models['gpt2']}", "max_new_tokens": 8}
+    values["teacher"] |= {"model": f"hf:{tiny_models['llama']}", "max_new_tokens": 8}
     values["limits"] = {"train": 4, "test": 3}
     values["ask_teacher"] = False
     values["task"]["source"] = {split: str(table / f"{split}.csv") for split in ("train", "test")}

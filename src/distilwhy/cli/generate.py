@@ -25,7 +25,7 @@ def generate(
     teacher: Annotated[str, typer.Option(help="Teacher, e.g. embedded, hf:NAME, gguf:FILE.")],
     out: Annotated[Path, typer.Option(help="Annotations file to write.")],
     source: Source = None,
-    split: Annotated[str, typer.Option(help="train, validation or test.")] = "train",
+    split: Annotated[str, typer.Option(help="Split: train, validation or test.")] = "train",
     limit: Limit = None,
     shots: Annotated[int | None, typer.Option(help="Worked examples a prompt, 1 to 7.")] = None,
     steps: Annotated[

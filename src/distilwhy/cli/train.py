@@ -32,7 +32,7 @@ def train(
     micro_batches: Annotated[int | None, typer.Option(help="Forward passes a step.")] = None,
     held_out: Annotated[float | None, typer.Option(help="Share held out.")] = None,
     evaluations: Annotated[int | None, typer.Option(help="Held-out evaluations.")] = None,
-    precision: Annotated[str | None, typer.Option(help="auto, fp32 or bf16.")] = None,
+    precision: Annotated[str | None, typer.Option(help="Precision: auto, fp32 or bf16.")] = None,
     lora_rank: Annotated[int | None, typer.Option(help="Train adapters of this rank.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of everything random.")] = None,
     as_json: Json = False,

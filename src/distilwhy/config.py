@@ -145,7 +145,9 @@ class TrainingSettings(Settings):
     )
     evaluations: int = Field(4, ge=1, description="Held-out evaluations over the run.")
     precision: Precision = Field("auto", description="bf16 where the machine does it well.")
-    gradient_checkpointing: bool = Field(False, description="Trade time for memory.")
+    gradient_checkpointing: bool = Field(
+        False, description="Trade time for memory: recompute activations."
+    )
     seed: int = Field(0, ge=0, description="Seed of everything random in training.")
     trackers: tuple[str, ...] = Field((), description="transformers' report_to, e.g. tensorboard.")
 

@@ -151,7 +151,8 @@ def describe(error: ValidationError) -> list[str]:
             continue  # pydantic counts only the sound ones of a list's entries
         place = ".".join(str(part) for part in item["loc"])
         message = item["msg"].removeprefix("Value error, ")
-        message = message[:1].lower() + message[1:]
+        # A record is one line of its file, whose number is named already.
+        message = message[:1].lower() + message[1:].replace(" at line 1 column ", " at column ")
         clauses.append(f"{place}: {message}" if place else message)
     return clauses
 

@@ -298,12 +298,17 @@ def reset_peak_memory() -> None:
     in every stage after it.
     """
     gc.collect()
-    with suppress(OSError, AttributeError, TypeError):
-        ctypes.CDLL(None).malloc_trim(0)
+    return_freed_memory()
     try:
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
     except OSError:
         return
+
+
+def return_freed_memory() -> None:
+    """Hand memory that the allocator keeps for later back to the system (Linux with glibc)."""
+    with suppress(OSError, AttributeError, TypeError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def peak_memory_mb() -> float:

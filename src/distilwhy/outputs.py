@@ -14,7 +14,8 @@ def check_output_file(path: Path, *inputs: Path) -> None:
 
     Args:
         path: The file to write; its folder is made when missing.
-        inputs: Files and folders that its content comes from; it must not be one of these.
+        inputs: Files and folders that its content comes from; it must be none of these, nor lie
+            in one.
 
     Raises:
         DataError: When it is a folder or an input, or its folder cannot be written.
@@ -30,7 +31,8 @@ def check_output_folder(path: Path, *inputs: Path) -> None:
 
     Args:
         path: The folder to write; it is made when missing, and its manifest lies beside it.
-        inputs: Files and folders that its content comes from; it must not be one of these.
+        inputs: Files and folders that its content comes from; it must be none of these, nor lie
+            in one.
 
     Raises:
         DataError: When it is a file, an input or without a name, or cannot be written.
@@ -65,3 +67,9 @@ def _check_not_among(path: Path, inputs: Sequence[Path]) -> None:
             f"{path} is what the output is made from; it would be overwritten.",
             "Choose another name.",
         )
+    for given in inputs:
+        # A new file in an input folder also makes it another input, so that work is done again.
+        if path.resolve().is_relative_to(given.resolve()):
+            raise DataError(
+                f"{path} lies in {given}, from which the output is made.", "Choose another folder."
+            )

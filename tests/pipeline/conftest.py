@@ -87,12 +87,23 @@ def small(task: dict[str, Any], tiny_models: dict[str, Path]) -> Callable[..., E
     return make
 
 
+@pytest.fixture(scope="session")
+def scripted() -> Callable[[pytest.MonkeyPatch], ScriptedGenerator]:
+    """Puts the scripted teacher in place of any that an experiment names."""
+
+    def put(patch: pytest.MonkeyPatch) -> ScriptedGenerator:
+        generator = ScriptedGenerator(say_something)
+        patch.setattr("distilwhy.generators.open.open_generator", lambda *_, **__: generator)
+        return generator
+
+    return put
+
+
 @pytest.fixture
-def teacher(monkeypatch: pytest.MonkeyPatch) -> ScriptedGenerator:
-    """The scripted teacher, in place of any that an experiment names."""
-    generator = ScriptedGenerator(say_something)
-    monkeypatch.setattr("distilwhy.generators.open.open_generator", lambda *_, **__: generator)
-    return generator
+def teacher(
+    scripted: Callable[[pytest.MonkeyPatch], ScriptedGenerator], monkeypatch: pytest.MonkeyPatch
+) -> ScriptedGenerator:
+    return scripted(monkeypatch)
 
 
 def files_in(folder: Path) -> dict[str, int]:

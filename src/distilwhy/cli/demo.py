@@ -17,7 +17,7 @@ The whole pipeline, offline and real, on {train} training and {test} test questi
   2. Two students (the same model, fine-tuned) learn from them: multitask on unrevised data,
      multitask+counterfactual on revised data.
   3. Students, teacher and trivial baselines answer the test questions; a report shows all.
-It takes about five minutes on two cores and 6 GB of memory. Started again, it goes on where it
+It takes about five minutes on two cores and 4 GB of memory. Started again, it goes on where it
 stopped. With a few dozen examples the students learn the form, not the task: see docs/results.md
 for real runs.
 """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from io import TextIOWrapper
 from typing import NoReturn
 
 import typer
@@ -45,6 +46,9 @@ def _options(
 
 def main() -> None:
     """Run the command line; exit codes are 0 (ok), 1 (failed) and 2 (misuse)."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        # File names may hold what the terminal cannot show.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         app()
     except SystemExit as end:

@@ -71,7 +71,7 @@ def show(result: Any, as_json: bool, text: str) -> None:
     """
     if as_json:
         value = result.model_dump(mode="json") if hasattr(result, "model_dump") else result
-        print(json.dumps(value, ensure_ascii=False, indent=2))
+        print(json.dumps(value, indent=2))  # in ASCII, which every terminal and pipe can hold
     else:
         print(text)
 

@@ -31,6 +31,7 @@ from distilwhy.pipeline.beside import (
     store_path,
     write_predictions,
 )
+from distilwhy.pipeline.checks import check_ids
 from distilwhy.progress import progress_bar, say
 from distilwhy.prompts.library import load_prompts
 from distilwhy.records import (
@@ -142,6 +143,7 @@ def train(
         say(f"{out} is up to date.")
         return TrainingSummary.model_validate(read_json(out / TRAINING_SUMMARY))
     records = read_records(annotations, Annotation)
+    check_ids(records, annotations)
     # Deferred, so that a finished stage does not load torch.
     from distilwhy.training.train import train as train_student
 
@@ -181,7 +183,7 @@ def predict(
     settings = settings or PredictionSettings()
     if not student.is_dir():
         raise ModelError(f"{student} is not a folder.", "Give the folder that training wrote.")
-    check_output_file(out)
+    check_output_file(out, student)
     examples = _examples(task, split, limit, seed, base, out)
     fixed = {"prediction": settings.model_dump(mode="json"), **_content(examples)}
     if stage_is_done(out, "predict", {"student": student}, fixed):

@@ -82,5 +82,8 @@ def _from_mapping(values: Mapping[str, Any], base: Path | None) -> Task:
     if set(values) == {"name"}:
         return task
     if not isinstance(task, TableTask):
-        raise ConfigError(f"The task {name!r} has no fields to set.", f"Write 'task: {name}'.")
+        raise ConfigError(
+            f"The task {name!r} brings its own rows and has no fields to set.",
+            "Give its name alone.",
+        )
     return task.configured(values, base)

@@ -39,7 +39,7 @@ from distilwhy.training.checkpoints import (
     step_of,
 )
 from distilwhy.training.methods import Method, resolve_method
-from distilwhy.training.trainer import Cost, ViewTrainer, Watch, curve_of
+from distilwhy.training.trainer import Cost, SaveMemory, ViewTrainer, Watch, curve_of
 
 LOGGED_POINTS = 40
 
@@ -78,6 +78,8 @@ def train(
     checkpoint = checkpoint_to_resume(out, (student, condition, settings), annotations)
     cost = Cost(trainer, checkpoint)
     trainer.add_callback(cost)
+    if settings.gradient_checkpointing:
+        trainer.add_callback(SaveMemory())
     steps, before = trainer.args.max_steps, step_of(checkpoint)
     with progress_bar(f"train {condition.label}", steps, before) as advance:
         trainer.add_callback(Watch(advance))

@@ -22,6 +22,7 @@ from transformers import (
 
 from distilwhy.errors import StageError
 from distilwhy.files import read_json, write_json
+from distilwhy.manifests import return_freed_memory
 from distilwhy.models.logits import logits_only_at
 from distilwhy.progress import Advance
 from distilwhy.records import CurvePoint
@@ -203,6 +204,16 @@ class Cost(TrainerCallback):
             "positions": self.trainer.positions,
         }
         write_json(Path(str(args.output_dir)) / f"checkpoint-{state.global_step}" / COST, cost)
+
+
+class SaveMemory(TrainerCallback):
+    """Hands the holes that a step's tensors leave in memory back to the system after each step."""
+
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Hand memory back."""
+        return_freed_memory()
 
 
 class Watch(TrainerCallback):

@@ -57,6 +57,14 @@ def test_the_total_may_come_late(clock: Clock, capsys: pytest.CaptureFixture[str
     assert capsys.readouterr().err == "ask: 10/40, 0.50/s, 60 s left\n"
 
 
+def test_the_end_is_told_once(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
+    with progress_bar("ask", 4) as advance:
+        for done in (3, 4, 4, 4):
+            clock.now += 2.0
+            advance(done)
+    assert capsys.readouterr().err == "ask: 4/4, 1.00/s, 0 s left\n"
+
+
 def test_a_bar_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     class Terminal(io.StringIO):
         def isatty(self) -> bool:

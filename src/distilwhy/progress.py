@@ -73,13 +73,15 @@ def _log_lines(label: str, total: int, before: int) -> Iterator[Advance]:
     start = time.monotonic()
     last = start
     whole = total
+    shown = before
 
     def advance(done: int, total: int | None = None, note: str = "") -> None:
-        nonlocal last, whole
+        nonlocal last, whole, shown
         whole = total or whole
         now = time.monotonic()
-        if now - last >= LINE_SECONDS or (done >= whole > 0 and now > last):
-            last = now
+        ends = done >= whole > 0 and now > last and done != shown
+        if now - last >= LINE_SECONDS or ends:
+            last, shown = now, done
             rate = (done - before) / max(now - start, 1e-9)
             left = (whole - done) / rate if rate else 0.0
             say(f"{label}: {done}/{whole}, {rate:.2f}/s, {left:.0f} s left {note}".rstrip())

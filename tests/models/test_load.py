@@ -13,7 +13,14 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 from transformers.utils import logging as transformers_logging
 
 from distilwhy.errors import ModelError
-from distilwhy.models.load import cache_folder, converted_gguf, load_model, quiet, quiet_logs
+from distilwhy.models.load import (
+    cache_folder,
+    check_model,
+    converted_gguf,
+    load_model,
+    quiet,
+    quiet_logs,
+)
 from distilwhy.models.names import EMBEDDED_PACKAGE, embedded_gguf
 
 
@@ -118,6 +125,29 @@ def test_unknown_names_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
         load_model("hf:./no/such/folder")
     with pytest.raises(ModelError, match="recorded text, not a model"):
         load_model(f"recorded:{__file__}")
+
+
+@pytest.mark.parametrize("lost", ["config.json", "tokenizer.json", "model.safetensors"])
+def test_what_a_folder_lacks_shows_before_it_is_loaded(lost: str, folder: Path) -> None:
+    check_model(f"hf:{folder}")
+    (folder / lost).unlink()
+    with pytest.raises(ModelError, match="could not be loaded as a language model"):
+        check_model(f"hf:{folder}")
+
+
+def test_models_that_are_none_show_before_they_are_loaded(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(ModelError, match="neither as a folder nor on the model hub"):
+        check_model("hf:no/such-model")
+    with pytest.raises(ModelError, match="recorded text, not a model"):
+        check_model(f"recorded:{__file__}")
+    settings = json.loads((folder / "tokenizer_config.json").read_text())
+    del settings["eos_token"]
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings))
+    with pytest.raises(ModelError, match="has no end token"):
+        check_model(f"hf:{folder}")
 
 
 def test_a_file_that_is_no_gguf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

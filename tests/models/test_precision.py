@@ -41,3 +41,11 @@ def test_the_probe_measures_something(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_names() -> None:
     assert precision_name(torch.bfloat16) == "bf16"
     assert precision_name(torch.float32) == "fp32"
+
+
+def test_a_machine_too_busy_to_probe_in_time_is_still_measured(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(precision, "PROBE_SHAPE", (8, 8, 8))
+    monkeypatch.setattr(precision, "PROBE_SECONDS", 0.0)
+    assert precision._products_per_second(torch.float32) > 1

@@ -98,11 +98,7 @@ def load_model(name: str, dtype: torch.dtype = torch.float32) -> LoadedModel:
             f"e.g. {missing[0]}.",
             "Give a model that was trained to write text.",
         )
-    if tokenizer.eos_token_id is None:
-        raise ModelError(
-            f"The tokenizer of {parsed.target} has no end token, so that texts would never end.",
-            "Set eos_token in its tokenizer_config.json.",
-        )
+    _check_end_token(tokenizer, parsed)
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     return LoadedModel(name, model.eval(), tokenizer)
@@ -115,7 +111,7 @@ def check_model(name: str) -> None:
         name: A model string.
 
     Raises:
-        ModelError: When the model cannot be found or has no configuration or tokenizer.
+        ModelError: When the model cannot be found, or its folder lacks a part.
     """
     parsed = _with_weights(name)
     if parsed.kind != "hf":
@@ -124,9 +120,21 @@ def check_model(name: str) -> None:
     try:
         with quiet():
             config = AutoConfig.from_pretrained(parsed.target, trust_remote_code=False)
-            AutoTokenizer.from_pretrained(parsed.target, trust_remote_code=False)
+            tokenizer = AutoTokenizer.from_pretrained(parsed.target, trust_remote_code=False)
     except LOADING_ERRORS as error:
         raise _not_loaded(parsed, error, found=config is not None) from error
+    _check_end_token(tokenizer, parsed)
+    folder = Path(parsed.target)
+    if folder.is_dir() and not any(folder.glob("*.safetensors")):
+        raise _not_loaded(parsed, FileNotFoundError("it holds no safetensors file."), found=True)
+
+
+def _check_end_token(tokenizer: PreTrainedTokenizerBase, parsed: ModelName) -> None:
+    if tokenizer.eos_token_id is None:
+        raise ModelError(
+            f"The tokenizer of {parsed.target} has no end token, so that texts would never end.",
+            "Set eos_token in its tokenizer_config.json.",
+        )
 
 
 def _with_weights(name: str) -> ModelName:

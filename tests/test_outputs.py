@@ -54,3 +54,12 @@ def test_inputs_are_known_by_where_they_lie(tmp_path: Path) -> None:
             check_output_file(tmp_path / "x.jsonl", other)
     with pytest.raises(DataError, match="it would be overwritten"):
         check_output_folder(tmp_path, tmp_path)
+
+
+def test_no_file_is_written_into_an_input_folder(tmp_path: Path) -> None:
+    (tmp_path / "given").mkdir()
+    for name in ("given/x.jsonl", "given/new/x.jsonl"):
+        with pytest.raises(DataError, match="from which the output is made"):
+            check_output_file(tmp_path / name, tmp_path / "given")
+    assert list((tmp_path / "given").iterdir()) == []
+    check_output_file(tmp_path / "given.jsonl", tmp_path / "given")

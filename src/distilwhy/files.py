@@ -37,7 +37,10 @@ def atomic_text(path: Path) -> Iterator[TextIO]:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         temporary = Path(name)
-        with os.fdopen(handle, "w", encoding="utf-8", newline="") as stream:
+        # A file's name need not be text; JSON knows it by the escape that then stands for it.
+        with os.fdopen(
+            handle, "w", encoding="utf-8", errors="backslashreplace", newline=""
+        ) as stream:
             yield stream
             stream.flush()
             os.fsync(stream.fileno())

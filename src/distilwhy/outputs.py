@@ -23,6 +23,12 @@ def check_output_file(path: Path, *inputs: Path) -> None:
     if path.is_dir() or path.name in ("", ".."):
         raise DataError(f"{path} is a folder, not a file to write.", "Give the name of a file.")
     _check_not_among(path, inputs)
+    for given in inputs:
+        # A new file in an input folder also makes it another input, so that work is done again.
+        if path.resolve().is_relative_to(given.resolve()):
+            raise DataError(
+                f"{path} lies in {given}, from which the output is made.", "Choose another folder."
+            )
     make_folder(path.parent)
 
 
@@ -31,8 +37,7 @@ def check_output_folder(path: Path, *inputs: Path) -> None:
 
     Args:
         path: The folder to write; it is made when missing, and its manifest lies beside it.
-        inputs: Files and folders that its content comes from; it must be none of these, nor lie
-            in one.
+        inputs: Files and folders that its content comes from; it must not be one of these.
 
     Raises:
         DataError: When it is a file, an input or without a name, or cannot be written.
@@ -67,9 +72,3 @@ def _check_not_among(path: Path, inputs: Sequence[Path]) -> None:
             f"{path} is what the output is made from; it would be overwritten.",
             "Choose another name.",
         )
-    for given in inputs:
-        # A new file in an input folder also makes it another input, so that work is done again.
-        if path.resolve().is_relative_to(given.resolve()):
-            raise DataError(
-                f"{path} lies in {given}, from which the output is made.", "Choose another folder."
-            )

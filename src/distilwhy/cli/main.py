@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from io import TextIOWrapper
 from typing import NoReturn
@@ -11,6 +12,8 @@ import typer
 from distilwhy import __version__
 from distilwhy.cli import demo, evaluate, generate, import_, predict, run, train
 from distilwhy.errors import StageError, UserError
+
+MENDABLE = (errno.ENAMETOOLONG, errno.EACCES, errno.EROFS, errno.ENOSPC)
 
 app = typer.Typer(
     help="Shrink a language model and keep its reasons.",
@@ -64,6 +67,12 @@ def main() -> None:
     except Exception as error:
         if _interrupted(error):
             _stopped()
+        if isinstance(error, OSError) and error.errno in MENDABLE:
+            _fail(
+                f"{error.filename or 'A file'}: {error.strerror}.",
+                "Check the path and the disk.",
+                2,
+            )
         raise
 
 

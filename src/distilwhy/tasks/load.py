@@ -9,6 +9,7 @@ from typing import Any
 
 from distilwhy.config import read_yaml
 from distilwhy.errors import ConfigError
+from distilwhy.files import TABLE_SUFFIXES
 from distilwhy.tasks.base import TASKS, Task
 from distilwhy.tasks.custom import custom_task
 from distilwhy.tasks.table import TableTask
@@ -68,6 +69,12 @@ def _task_file(text: str, base: Path | None) -> Path | None:
 
 
 def _fields_of(path: Path) -> dict[str, Any]:
+    if path.suffix.lower() in TABLE_SUFFIXES and path.suffix.lower() != ".json":
+        raise ConfigError(
+            f"{path} is a table, not a task file.",
+            "Write a task file that names it as source and says what its columns hold "
+            "(docs/tasks.md).",
+        )
     values = read_yaml(path)
     if not isinstance(values, dict):
         raise ConfigError(f"{path} does not hold fields.", "Write 'field: value' lines.")

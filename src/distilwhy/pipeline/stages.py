@@ -314,8 +314,9 @@ def _examples(
 
 def _local_model(model: str) -> dict[str, Path]:
     """Return a base model's folder among a stage's inputs, where it is one on this machine."""
-    folder = Path(model.removeprefix("hf:"))
-    return {"student": folder} if folder.is_dir() else {}
+    name = model.removeprefix("hf:")
+    # An empty name is refused later; as a path it would be the working folder.
+    return {"student": Path(name)} if name and Path(name).is_dir() else {}
 
 
 def _content(examples: Sequence[Example]) -> dict[str, str]:

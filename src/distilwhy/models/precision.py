@@ -13,7 +13,7 @@ from distilwhy.manifests import peak_memory_mb
 # bf16 must be clearly faster: with mere emulation its rounding buys nothing.
 BF16_MIN_SPEEDUP = 1.3
 PROBE_SHAPE = (512, 576, 1536)
-PROBE_SECONDS = 0.15
+PROBE_SECONDS = 0.15  # of processor time, for each precision
 PROBE_PRODUCTS = 3  # at least, however busy the machine is
 
 
@@ -55,14 +55,25 @@ def bf16_speedup() -> float:
 
 
 def _products_per_second(dtype: torch.dtype) -> float:
+    """Return matrix products a second of processor time, on one thread.
+
+    Wall time would choose another precision whenever other work runs beside, and a chosen precision
+    changes results.
+    """
     rows, inner, columns = PROBE_SHAPE
     left = torch.ones(rows, inner, dtype=dtype)
     right = torch.ones(columns, inner, dtype=dtype)
-    deadline = time.perf_counter() + PROBE_SECONDS
-    torch.nn.functional.linear(left, right)
-    times: list[float] = []
-    while (start := time.perf_counter()) < deadline or len(times) < PROBE_PRODUCTS:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
         torch.nn.functional.linear(left, right)
-        times.append(time.perf_counter() - start)
+        times: list[float] = []
+        while sum(times) < PROBE_SECONDS or len(times) < PROBE_PRODUCTS:
+            start = time.thread_time()
+            torch.nn.functional.linear(left, right)
+            # A clock may be too coarse for a small product.
+            times.append(max(time.thread_time() - start, 1e-9))
+    finally:
+        torch.set_num_threads(threads)
     # The fastest of many is the least disturbed by other work on the machine.
     return 1.0 / min(times)

@@ -233,3 +233,10 @@ def test_hashes(tmp_path: Path) -> None:
     expected = hashlib.sha256('{"a":["é",2],"b":1}'.encode()).hexdigest()
     assert sha256_json({"b": 1, "a": ["é", 2]}) == expected
     assert sha256_json({"a": [2, "é"], "b": 1}) != expected
+
+
+def test_a_quote_that_is_never_closed_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "open.csv"
+    path.write_text('answer,gold\nbank,bank\n"library,park\ncafe,cafe\nzoo,zoo\n')
+    with pytest.raises(DataError, match=r"open\.csv:2: .*quote"):
+        read_table(path)

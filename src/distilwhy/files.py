@@ -208,7 +208,9 @@ def _parquet_rows(path: Path) -> list[tuple[str, dict[str, Any]]]:
 
 def _csv_rows(path: Path, delimiter: str) -> list[tuple[str, dict[str, Any]]]:
     # Not str.splitlines, which also splits at characters that stand within texts, e.g. U+2028.
-    reader = csv.DictReader(io.StringIO(read_text(path), newline=""), delimiter=delimiter)
+    text = io.StringIO(read_text(path), newline="")
+    # Strict, since a quote that is never closed would swallow all rows after it without a word.
+    reader = csv.DictReader(text, delimiter=delimiter, strict=True)
     rows, faults = [], []
     try:
         names = reader.fieldnames or ()
@@ -220,9 +222,12 @@ def _csv_rows(path: Path, delimiter: str) -> list[tuple[str, dict[str, Any]]]:
                 faults.append(Fault(place, f"not {len(names)} columns"))
             rows.append((place, dict(row)))
     except csv.Error as error:
-        faults.append(Fault(f"{path}:{reader.line_num}", str(error)))
+        faults.append(Fault(f"{path}:{reader.line_num}", f"{error}, a quote may not be closed"))
     raise_faults(
-        DataError, str(path), faults, "Name each column once; quote cells that hold the delimiter."
+        DataError,
+        str(path),
+        faults,
+        "Name each column once; quote cells that hold the delimiter; double quotes inside quotes.",
     )
     return rows
 

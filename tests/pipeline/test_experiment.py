@@ -83,7 +83,9 @@ def cell(folder: Path, condition: str = "multitask-unrevised", student: str = "l
 
 
 @pytest.fixture(scope="module")
-def finished(small: Small, table: Path, tmp_path_factory: pytest.TempPathFactory) -> ExperimentRun:
+def finished(
+    small: Small, table: Path, scripted: Scripted, tmp_path_factory: pytest.TempPathFactory
+) -> ExperimentRun:
     """A finished experiment of two cells; tests work on copies of its folder."""
     conditions = [{"method": "multitask"}, {"method": "answer_only"}]
     run = ExperimentRun(small(conditions=conditions), tmp_path_factory.mktemp("done"), table)
@@ -356,18 +358,31 @@ def test_a_test_question_is_known_by_its_words_not_its_id() -> None:
 
 
 def test_two_processes_write_the_same_bytes(
-    small: Small, table: Path, tiny_models: dict[str, Path], tmp_path: Path
+    small: Small,
+    table: Path,
+    tiny_models: dict[str, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """With a local model as the teacher, so that nothing is scripted."""
     values = small().model_dump(mode="json")
-    values["teacher"] |= {"model": f"hf:{tiny_models['llama']}", "max_new_tokens": 8}
+    values["teacher"] |= {
+        "model": f"hf:{tiny_models['llama']}",
+        "max_new_tokens": 8,
+        "steps": ["rationale"],
+    }
     values["limits"] = {"train": 4, "test": 3}
     values["ask_teacher"] = False
     values["task"]["source"] = {split: str(table / f"{split}.csv") for split in ("train", "test")}
     path = tmp_path / "experiment.yaml"
     path.write_text(to_yaml(Experiment.model_validate(values)))
+    # The teacher's precision is measured, and a measurement may come out otherwise.
+    monkeypatch.setattr("distilwhy.models.precision.bf16_speedup", lambda: 1.0)
     run(path, tmp_path / "one")
-    script = "import sys; from distilwhy.pipeline.experiment import run; run(*sys.argv[1:])"
+    script = (
+        "import sys; from distilwhy.models import precision; precision.bf16_speedup = lambda: 1.0;"
+        "from distilwhy.pipeline.experiment import run; run(*sys.argv[1:])"
+    )
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "77"}
     subprocess.run(
         [sys.executable, "-c", script, str(path), str(tmp_path / "two")],

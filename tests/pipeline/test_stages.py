@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from distilwhy.manifests import read_manifest
 from distilwhy.pipeline import stages
 from distilwhy.pipeline.beside import read_cost, read_costs
 from distilwhy.records import Annotation, Example, Prediction, TrainingSummary
+from distilwhy.tasks import load_task
 
 TEACHER = TeacherSettings(
     model="hf:scripted-teacher", shots=1, adjective_pairs=1, counterfactuals="one"
@@ -153,8 +155,6 @@ def test_train_predict_evaluate_and_again(
 def test_a_base_model_that_changed_is_trained_again(
     annotated: Path, tiny_models: dict[str, Path], settings: TrainingSettings, tmp_path: Path
 ) -> None:
-    import shutil
-
     base, out = tmp_path / "base", tmp_path / "s"
     shutil.copytree(tiny_models["llama"], base)
 
@@ -202,8 +202,6 @@ def test_baselines_know_the_training_answers_only(annotated: Path, tmp_path: Pat
 def test_the_teacher_is_asked_itself_once(
     table: Path, task: dict[str, Any], teacher: ScriptedGenerator, tmp_path: Path
 ) -> None:
-    from distilwhy.tasks import load_task
-
     examples = load_task(task, table).load("test")
     out = tmp_path / "answers.jsonl"
     answers = stages.ask(TEACHER, examples, out, seed=0)
@@ -226,8 +224,8 @@ def test_the_teacher_is_asked_itself_once(
         (lambda t, b, o: stages.generate(t, TEACHER, o, split="tset", base=b), ConfigError, "tset"),
         (lambda t, b, o: stages.predict(o / "none", t, o, base=b), ModelError, "is not a folder"),
         (lambda t, b, o: stages.predict(b, t, o, base=b), ModelError, "not a trained student"),
-        (lambda t, b, o: stages.train(b / "no.jsonl", o, student="x"), DataError, "exist"),
-        (lambda t, b, o: stages.evaluate(b / "no.jsonl", o), DataError, "exist"),
+        (lambda t, b, o: stages.train(b / "no.jsonl", o, student="x"), DataError, "no.jsonl"),
+        (lambda t, b, o: stages.evaluate(b / "no.jsonl", o), DataError, "no.jsonl"),
     ],
 )
 def test_mistakes_are_told_before_a_model_is_loaded(

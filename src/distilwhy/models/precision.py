@@ -14,7 +14,7 @@ from distilwhy.manifests import peak_memory_mb
 BF16_MIN_SPEEDUP = 1.3
 PROBE_SHAPE = (512, 576, 1536)
 PROBE_SECONDS = 0.15  # of processor time, for each precision
-PROBE_PRODUCTS = 3  # at least, however busy the machine is
+PROBE_PRODUCTS = 3  # at least, however slow they are
 
 
 def default_device() -> torch.device:
@@ -55,25 +55,22 @@ def bf16_speedup() -> float:
 
 
 def _products_per_second(dtype: torch.dtype) -> float:
-    """Return matrix products a second of processor time, on one thread.
+    """Return products a second of one thread's own time, so that other work counts little.
 
-    Wall time would choose another precision whenever other work runs beside, and a chosen precision
-    changes results.
+    By the clock on the wall a busy machine would choose now one precision and now the other, and
+    the same experiment would give other texts.
     """
     rows, inner, columns = PROBE_SHAPE
     left = torch.ones(rows, inner, dtype=dtype)
     right = torch.ones(columns, inner, dtype=dtype)
-    threads = torch.get_num_threads()
+    threads, done = torch.get_num_threads(), 0
     torch.set_num_threads(1)
     try:
         torch.nn.functional.linear(left, right)
-        times: list[float] = []
-        while sum(times) < PROBE_SECONDS or len(times) < PROBE_PRODUCTS:
-            start = time.thread_time()
+        start = time.thread_time()
+        while done < PROBE_PRODUCTS or time.thread_time() - start < PROBE_SECONDS:
             torch.nn.functional.linear(left, right)
-            # A clock may be too coarse for a small product.
-            times.append(max(time.thread_time() - start, 1e-9))
+            done += 1
+        return done / max(time.thread_time() - start, 1e-9)
     finally:
         torch.set_num_threads(threads)
-    # The fastest of many is the least disturbed by other work on the machine.
-    return 1.0 / min(times)

@@ -171,7 +171,6 @@ class Limits(Settings):
     """How many examples of each split are used; unset means all."""
 
     train: int | None = Field(None, ge=2, description="Training examples.")
-    validation: int | None = Field(None, ge=1, description="Validation examples.")
     test: int | None = Field(None, ge=1, description="Test examples.")
 
 

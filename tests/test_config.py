@@ -186,3 +186,10 @@ def test_conditions_that_differ_in_weights_only_can_be_named():
         "few answers",
         "multitask : unrevised",
     ]
+
+
+def test_a_key_that_stands_twice_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "twice.yaml"
+    path.write_text("task: mini\nseeds: [0]\ntask: esnli\n")
+    with pytest.raises(ConfigError, match=r"twice\.yaml:3: .*the key 'task' stands twice"):
+        load_experiment(path)

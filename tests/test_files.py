@@ -240,3 +240,12 @@ def test_a_quote_that_is_never_closed_is_refused(tmp_path: Path) -> None:
     path.write_text('answer,gold\nbank,bank\n"library,park\ncafe,cafe\nzoo,zoo\n')
     with pytest.raises(DataError, match=r"open\.csv:2: .*quote"):
         read_table(path)
+
+
+def test_a_csv_file_may_be_separated_by_semicolons(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text('answer;gold\n"bank; river";bank\nzoo, park;zoo\n')
+    assert [row for _, row in read_table(path)] == [
+        {"answer": "bank; river", "gold": "bank"},
+        {"answer": "zoo, park", "gold": "zoo"},
+    ]

@@ -183,7 +183,7 @@ def read_table(path: Path) -> list[tuple[str, dict[str, Any]]]:
     if suffix == ".parquet":
         rows = _parquet_rows(path)
     elif suffix in (".csv", ".tsv"):
-        rows = _csv_rows(path, "," if suffix == ".csv" else "\t")
+        rows = _csv_rows(path, "\t" if suffix == ".tsv" else None)
     elif suffix == ".json":
         rows = _json_rows(path)
     else:
@@ -206,9 +206,14 @@ def _parquet_rows(path: Path) -> list[tuple[str, dict[str, Any]]]:
     return [(f"{path} row {number}", row) for number, row in enumerate(table.to_pylist(), 1)]
 
 
-def _csv_rows(path: Path, delimiter: str) -> list[tuple[str, dict[str, Any]]]:
+def _csv_rows(path: Path, delimiter: str | None) -> list[tuple[str, dict[str, Any]]]:
+    content = read_text(path)
+    if delimiter is None:
+        # Spreadsheets of many languages separate by semicolons and call it CSV all the same.
+        header = content.partition("\n")[0]
+        delimiter = ";" if header.count(";") > header.count(",") else ","
     # Not str.splitlines, which also splits at characters that stand within texts, e.g. U+2028.
-    text = io.StringIO(read_text(path), newline="")
+    text = io.StringIO(content, newline="")
     # Strict, since a quote that is never closed would swallow all rows after it without a word.
     reader = csv.DictReader(text, delimiter=delimiter, strict=True)
     rows, faults = [], []

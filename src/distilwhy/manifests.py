@@ -29,7 +29,7 @@ SUFFIX = ".manifest.json"
 SMALL_FILE = 1024 * 1024
 SAMPLES = 16
 SAMPLE_BYTES = 64 * 1024
-PACKAGES = ("torch", "transformers")
+PACKAGES = ("torch", "transformers", "accelerate", "peft", "tokenizers", "datasets")
 
 
 class Machine(Record):

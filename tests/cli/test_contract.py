@@ -161,3 +161,32 @@ def test_evaluate_writes_its_figures(call: Any, tmp_path: Path, student: Path) -
     assert called.out.startswith("accuracy 75.0% (95 % interval ")
     assert called.out.endswith("n = 4, 1 unparsed\n")
     assert json.loads(out.read_text())["accuracy"] == 0.75
+
+
+def test_two_predictions_files_are_compared(
+    folder: Path, call: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from scipy.stats import binomtest
+
+    monkeypatch.chdir(folder)
+    example = {"question": "Where?", "choices": ["pier", "shed"], "answer": "shed"}
+    rights = {"a": "1111011100", "b": "1000011001"}
+    for name, marks in rights.items():
+        rows = [
+            Prediction.model_validate(
+                {"example": {"id": str(n), **example}, "answer": ("pier", "shed")[int(mark)]}
+            )
+            for n, mark in enumerate(marks)
+        ]
+        write_records(Path(f"{name}.jsonl"), rows)
+    called = call("evaluate", "--predictions", "a.jsonl", "--against", "b.jsonl", "--json")
+    assert called.code == 0, called.err
+    result = json.loads(called.out)
+    assert (result["accuracy"], result["against"]["difference"]) == (0.7, pytest.approx(0.3))
+    only = (result["against"]["only_first_right"], result["against"]["only_second_right"])
+    assert only == (4, 1)
+    assert result["against"]["p"] == pytest.approx(binomtest(4, 5, 0.5).pvalue)
+    assert (
+        "McNemar p = 0.375"
+        in call("evaluate", "--predictions", "a.jsonl", "--against", "b.jsonl").out
+    )

@@ -45,6 +45,14 @@ def test_run_and_run_again(
     assert (again.code, again.out) == (0, f"Report: {report}\n")
     assert "student is up to date." in again.err
     assert report.stat().st_mtime_ns == made
+    report.unlink()
+    called = call("report", folder / "my experiment.yaml", "--json")
+    assert (called.code, json.loads(called.out)) == (0, {"report": str(report)})
+    assert report.is_file()
+    next(Path("runs").rglob("seed-0/predictions.jsonl")).unlink()
+    called = call("report", folder / "my experiment.yaml")
+    assert called.code == 2
+    assert "predictions.jsonl does not exist" in called.err
 
 
 def test_demo_says_what_it_will_do(

@@ -233,3 +233,11 @@ def test_no_prompts(models: dict[str, LoadedModel]) -> None:
     for name in MODELS:
         assert generate_all(LocalGenerator(models[name]), [], Decoding()) == []
         assert LocalGenerator(models[name]).score([], []) == []
+
+
+def test_a_prompt_longer_than_the_model_reads_is_refused(tiny_models: dict[str, Path]) -> None:
+    loaded = load_model(f"hf:{tiny_models['gpt2']}")
+    room = loaded.model.config.max_position_embeddings
+    generator = LocalGenerator(loaded)
+    with pytest.raises(ModelError, match=f"reads {room} tokens"):
+        list(generator.generate(["why " * room], Decoding(max_new_tokens=1)))

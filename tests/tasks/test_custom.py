@@ -209,3 +209,36 @@ def test_all_faults_of_a_declaration_come_together() -> None:
         load_task({"name": "mine", "family": "essay", "columns": {}, "max_rejects": 2})
     for field in ("source", "family", "columns.question", "max_rejects"):
         assert f"task mine: {field}" in caught.value.message
+
+
+def test_a_blank_context_is_no_context_but_a_premise_must_be_there(tmp_path: Path) -> None:
+    columns = {**COLUMNS, "context": "text"}
+    row = {"q": "Where?", "options": ["pier", "attic"], "gold": "attic"}
+    rows = [{**row, "text": "At home."}, {**row, "text": " "}, {**row, "text": None}]
+    examples = load(tmp_path, rows, columns=columns)
+    assert [example.context for example in examples] == ["At home.", None, None]
+    nli = {"question": "q", "answer": "gold", "context": "text"}
+    rows = [{"q": "It rains.", "gold": "neutral", "text": ""}]
+    with pytest.raises(DataError, match="text is empty"):
+        load(tmp_path, rows, columns=nli, family="nli")
+
+
+def test_an_id_that_stands_twice_in_a_drawn_source_is_refused_in_every_split(
+    tmp_path: Path,
+) -> None:
+    rows = [
+        {"key": f"k{n % 19}", "q": f"Where {n}?", "options": ["pier", "attic"], "gold": "pier"}
+        for n in range(20)
+    ]
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    values = {
+        "name": "mine",
+        "columns": {**COLUMNS, "id": "key"},
+        "source": "rows.jsonl",
+        "fractions": {"train": 0.5, "test": 0.5},
+    }
+    task = load_task(values, tmp_path, rejects=tmp_path / "rejects")
+    for split in ("train", "test"):
+        with pytest.raises(DataError, match=r"rows\.jsonl:20: id 'k0' stands in .*rows\.jsonl:1"):
+            task.load(split)

@@ -26,6 +26,9 @@ def evaluate(
     choices_column: Annotated[
         str | None, typer.Option(help="Foreign table: column of the choices.")
     ] = None,
+    against: Annotated[
+        Path | None, typer.Option(help="Another predictions file on the same questions (McNemar).")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Also write the figures to this file.")] = None,
     seed: Seed = 0,
     as_json: Json = False,
@@ -52,9 +55,17 @@ def evaluate(
         )
     else:
         metrics = stages.evaluate(predictions, out, seed=seed)
-    show(
-        metrics,
-        as_json,
+    text = (
         f"accuracy {metrics.accuracy:.1%} (95 % interval {metrics.ci_low:.1%} to "
-        f"{metrics.ci_high:.1%}), n = {metrics.n}, {metrics.unparsed} unparsed",
+        f"{metrics.ci_high:.1%}), n = {metrics.n}, {metrics.unparsed} unparsed"
     )
+    result = metrics.model_dump(mode="json")
+    if against is not None:
+        paired = stages.compare(predictions, against, seed=seed)
+        result["against"] = {"predictions": str(against), **paired.model_dump(mode="json")}
+        text += (
+            f"\nminus {against}: {100 * paired.difference:+.1f} points (95 % interval "
+            f"{100 * paired.ci_low:+.1f} to {100 * paired.ci_high:+.1f}), "
+            f"McNemar p = {paired.p:.3g}"
+        )
+    show(result, as_json, text)

@@ -10,7 +10,7 @@ from typing import NoReturn
 import typer
 
 from distilwhy import __version__
-from distilwhy.cli import demo, evaluate, generate, import_, predict, run, train
+from distilwhy.cli import demo, evaluate, generate, import_, predict, report, run, train
 from distilwhy.errors import StageError, UserError
 
 MENDABLE = (errno.ENAMETOOLONG, errno.EACCES, errno.EROFS, errno.ENOSPC)
@@ -30,6 +30,7 @@ app.command("import")(import_.import_)
 app.command("train")(train.train)
 app.command("predict")(predict.predict)
 app.command("evaluate")(evaluate.evaluate)
+app.command("report")(report.report)
 
 
 def _version(value: bool) -> None:

@@ -65,6 +65,7 @@ class LocalGenerator:
         if not prompts:
             return
         ids = [self._prompt_ids(prompt, decoding) for prompt in prompts]
+        self._check_room(max(map(len, ids)), decoding)
         for members, continuation in self._batches(ids):
             rows = [_Row(ids[place], place) for place in members]
             yield from self._write(rows, continuation, decoding)
@@ -172,6 +173,16 @@ class LocalGenerator:
         for value in (self.model.generation_config.eos_token_id, self.tokenizer.eos_token_id):
             ends |= set(value) if isinstance(value, list) else {value}
         return frozenset(end for end in ends if end is not None)
+
+    def _check_room(self, longest: int, decoding: Decoding) -> None:
+        """Refuse prompts that leave a decoder's positions no room for the text."""
+        room = getattr(self.model.config, "max_position_embeddings", None)
+        needed = longest + decoding.max_new_tokens
+        if room is not None and not self.loaded.is_encoder_decoder and needed > room:
+            raise ModelError(
+                f"{self.name} reads {room} tokens, but a prompt and its text need {needed}.",
+                "Use fewer shots or a lower max_new_tokens, or take another model.",
+            )
 
     def _prompt_ids(self, prompt: str, decoding: Decoding) -> list[int]:
         if decoding.chat:

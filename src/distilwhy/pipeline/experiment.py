@@ -89,7 +89,7 @@ class ExperimentRun:
         for number, cell in enumerate(self.cells, 1):
             say(f"Cell {number} of {len(self.cells)}: {entry_name(cell, self.cells)}.")
             self._run_cell(cell)
-        self._write_report()
+        self.write_report()
         say(f"Done in {time.monotonic() - start:.0f} s: {self.report}")
         return self.report
 
@@ -182,8 +182,12 @@ class ExperimentRun:
         )
         stages.evaluate(cell.predictions, cell.folder / "metrics.json", seed=experiment.seed)
 
-    def _write_report(self) -> None:
-        """Write the report, unless it shows the same files already."""
+    def write_report(self) -> None:
+        """Write the report, unless it shows the same files already.
+
+        Raises:
+            DataError: When a cell's predictions are missing.
+        """
         from distilwhy.pipeline.collect import collect, files_of
         from distilwhy.report import write_report
 
@@ -267,3 +271,20 @@ def run(experiment: Experiment | str | Path, out: str | Path | None = None) -> P
     path = Path(experiment)
     loaded = load_experiment(path)
     return ExperimentRun(loaded, folder or Path("runs") / path.stem, path.parent).run()
+
+
+def report(experiment: str | Path, out: str | Path | None = None) -> Path:
+    """Write the report of an experiment whose cells are done, and return its path.
+
+    Args:
+        experiment: The experiment's YAML file.
+        out: The folder that it ran in; ``runs/<file>`` when unset.
+
+    Raises:
+        UserError: When the file cannot be used or a cell is not done.
+    """
+    path = Path(experiment)
+    folder = Path(out) if out is not None else Path("runs") / path.stem
+    finished = ExperimentRun(load_experiment(path), folder, path.parent)
+    finished.write_report()
+    return finished.report

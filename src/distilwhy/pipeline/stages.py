@@ -20,6 +20,7 @@ from distilwhy.evaluation.accuracy import check_predictions
 from distilwhy.evaluation.baselines import majority_baseline, random_baseline
 from distilwhy.evaluation.evaluate import evaluate as summarise
 from distilwhy.evaluation.metrics import Metrics
+from distilwhy.evaluation.statistics import PairedComparison, mcnemar
 from distilwhy.files import read_json, read_records, sha256_json, write_json, write_records
 from distilwhy.manifests import begin_stage, stage_is_done, write_manifest
 from distilwhy.outputs import check_output_file, check_output_folder
@@ -283,6 +284,22 @@ def evaluate(predictions: PathLike, out: PathLike | None = None, *, seed: int = 
     write_json(out, metrics.model_dump(mode="json"))
     write_manifest(out, run)
     return metrics
+
+
+def compare(first: PathLike, second: PathLike, *, seed: int = 0) -> PairedComparison:
+    """Compare two predictors that answered the same questions (McNemar's exact test).
+
+    Args:
+        first: A predictions file.
+        second: Another, of the same questions in any order.
+        seed: Seed of the bootstrap.
+
+    Raises:
+        UserError: When a file cannot be read or the questions differ.
+    """
+    return mcnemar(
+        read_records(Path(first), Prediction), read_records(Path(second), Prediction), seed
+    )
 
 
 def _metrics(predictions: Path, seed: int) -> Metrics:

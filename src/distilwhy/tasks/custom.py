@@ -12,7 +12,7 @@ from pydantic import Field, field_validator, model_validator
 from distilwhy.config import Settings, validate
 from distilwhy.records import LETTERS, Example, Family
 from distilwhy.tasks import esnli, strategyqa
-from distilwhy.tasks.rows import Row, text_of
+from distilwhy.tasks.rows import Row, is_blank, text_of
 from distilwhy.tasks.table import TableSettings, TableTask
 
 AnswerForm = Literal["text", "letter", "index_from_0", "index_from_1"]
@@ -98,9 +98,16 @@ class CustomSettings(TableSettings):
             question=text_of(row, columns.question),
             choices=choices,
             answer=self._answer(row, choices) if columns.answer else None,
-            context=text_of(row, columns.context) if columns.context else None,
+            context=self._context(row),
             family=self.family,
         )
+
+    def _context(self, row: Row) -> str | None:
+        column = self.columns.context
+        # A premise must be there; other questions may do without the text that they refer to.
+        if column is None or (self.family != "nli" and is_blank(row, column)):
+            return None
+        return text_of(row, column)
 
     def _answer(self, row: Row, choices: tuple[str, ...]) -> str:
         column = str(self.columns.answer)

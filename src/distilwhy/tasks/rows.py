@@ -44,6 +44,10 @@ class Reject:
     row: Row
 
 
+DUPLICATE = "stands in"
+"""Words that mark a reject whose id came before."""
+
+
 def read_examples(
     rows: Sequence[PlacedRow], reader: RowReader, prefix: str
 ) -> tuple[list[Example], list[Reject]]:
@@ -71,7 +75,7 @@ def read_examples(
             continue
         if example.id in seen:
             rejects.append(
-                Reject(place, f"id {example.id!r} stands in {seen[example.id]} too", row)
+                Reject(place, f"id {example.id!r} {DUPLICATE} {seen[example.id]} too", row)
             )
             continue
         seen[example.id] = place
@@ -146,6 +150,12 @@ def draw(examples: Sequence[Example], limit: int | None, seed: int) -> list[Exam
         return list(examples)
     chosen = random.Random(seed).sample(range(len(examples)), limit)  # noqa: S311
     return [examples[index] for index in sorted(chosen)]
+
+
+def is_blank(row: Row, column: str) -> bool:
+    """Return whether a cell is missing, null or white space only."""
+    value = row.get(column)
+    return value is None or (isinstance(value, str) and not value.strip())
 
 
 def text_of(row: Row, column: str) -> str:

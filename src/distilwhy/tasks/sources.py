@@ -5,6 +5,7 @@ Code that comes with a data set is never run.
 
 from __future__ import annotations
 
+import logging
 import random
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -143,7 +144,7 @@ def _drawn_split(settings: SourceSettings, split: Split, base: Path | None) -> l
     fractions = settings.fractions or {}
     if split not in fractions:
         raise _no_split(split, "fractions", fractions)
-    rows = _all_rows(settings, base)
+    rows = all_rows(settings, base)
     order = list(range(len(rows)))
     random.Random(settings.split_seed).shuffle(order)  # noqa: S311
     start, share = 0, 0.0
@@ -156,7 +157,17 @@ def _drawn_split(settings: SourceSettings, split: Split, base: Path | None) -> l
     raise AssertionError(split)
 
 
-def _all_rows(settings: SourceSettings, base: Path | None) -> list[PlacedRow]:
+def all_rows(settings: SourceSettings, base: Path | None) -> list[PlacedRow]:
+    """Return the rows of a source without splits.
+
+    Args:
+        settings: Where they are.
+        base: Folder that relative paths start from; ``None`` is the working folder.
+
+    Raises:
+        ConfigError: When the source has splits of its own.
+        DataError: When the source is missing, empty or malformed, or the Hub cannot be reached.
+    """
     source = str(settings.source)
     path = local_path(source, base)
     if path is None:
@@ -201,6 +212,10 @@ def _folder_split(
 def _hub_split(name: str, splits: Sequence[str], settings: SourceSettings) -> list[PlacedRow]:
     """Read a split of a Hub data set, or of a folder laid out like one."""
     datasets = _datasets()
+    # Its retries are told one by one; the error below says it all.
+    hub = logging.getLogger("huggingface_hub")
+    level = hub.level
+    hub.setLevel(logging.ERROR)
     try:
         available = datasets.get_dataset_split_names(
             name, settings.config, revision=settings.revision
@@ -219,6 +234,8 @@ def _hub_split(name: str, splits: Sequence[str], settings: SourceSettings) -> li
             "Check its name, config, revision and your network, or give a local file or folder "
             "as source.",
         ) from error
+    finally:
+        hub.setLevel(level)
     raise _no_split(splits[0], name, available)
 
 

@@ -10,10 +10,18 @@ from typing import Any
 from pydantic import Field
 
 from distilwhy.config import validate
+from distilwhy.errors import DataError, Fault, raise_faults
 from distilwhy.records import Example, Family
 from distilwhy.tasks.base import Split
-from distilwhy.tasks.rows import RowReader, check_columns, draw, read_examples, settle_rejects
-from distilwhy.tasks.sources import SourceSettings, read_split
+from distilwhy.tasks.rows import (
+    DUPLICATE,
+    RowReader,
+    check_columns,
+    draw,
+    read_examples,
+    settle_rejects,
+)
+from distilwhy.tasks.sources import SourceSettings, all_rows, read_split
 
 SPLIT_NAMES: dict[Split, tuple[str, ...]] = {
     "train": ("train",),
@@ -68,10 +76,22 @@ class TableTask:
         rows = read_split(self.settings, self.split_names[split], split, self.base)
         subject = f"{self.name} {split}"
         check_columns(rows, self.columns, f"{subject} ({rows[0][0]})" if rows else subject)
+        self._check_drawn()
         examples, bad = read_examples(rows, self.reader, split)
         out = self.rejects / f"{self.name}-{split}.jsonl"
         settle_rejects(subject, len(rows), bad, self.settings.max_rejects, out)
         return draw(examples, limit, seed)
+
+    def _check_drawn(self) -> None:
+        """Refuse an id that stands twice in a source that is drawn into splits.
+
+        Each split alone would look right, while a test question was trained on.
+        """
+        if self.settings.fractions is None:
+            return
+        _, bad = read_examples(all_rows(self.settings, self.base), self.reader, "row")
+        faults = [Fault(item.place, item.reason) for item in bad if DUPLICATE in item.reason]
+        raise_faults(DataError, self.name, faults, "Give each row its own id.")
 
     def configured(self, fields: Mapping[str, Any], base: Path | None) -> TableTask:
         """Return this task with another source or share of rejects.

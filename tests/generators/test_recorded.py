@@ -71,7 +71,7 @@ def test_annotations_are_replayed_whatever_the_draws(
     assert [texts_of(a) for a in result.annotations] == [texts_of(a) for a in annotations]
 
 
-def test_missing_prompts_are_counted_before_anything_is_yielded(
+def test_missing_prompts_are_counted_when_all_others_are_answered(
     recorded: tuple[Path, Path, tuple[Annotation, ...]],
 ) -> None:
     store, path, _ = recorded
@@ -80,9 +80,9 @@ def test_missing_prompts_are_counted_before_anything_is_yielded(
     other = EXAMPLES[0].model_copy(update={"question": "What is dry?", "answer": "sand"})
     prompts = [known.prompt, rationale_prompt(other, asking).prompt]
     with pytest.raises(ModelError, match=r"no text for 1 of 2 prompts.*What is dry"):
-        next(RecordedGenerator(path).generate(prompts, known.decoding))
+        generate_all(RecordedGenerator(path), prompts, known.decoding)
     with pytest.raises(ModelError, match="no text for 2 of 2 prompts"):
-        next(RecordedGenerator(store).generate(prompts, known.decoding))
+        generate_all(RecordedGenerator(store), prompts, known.decoding)
 
 
 def test_own_answers_of_the_teacher_are_not_in_annotations(
@@ -100,8 +100,3 @@ def test_other_files_are_refused(tmp_path: Path, content: str) -> None:
     path.write_text(content, encoding="utf-8")
     with pytest.raises(DataError, match=r"other\.jsonl holds no recorded texts"):
         RecordedGenerator(path)
-
-
-def test_score_is_refused(recorded: tuple[Path, Path, tuple[Annotation, ...]]) -> None:
-    with pytest.raises(ModelError, match="cannot score"):
-        RecordedGenerator(recorded[0]).score(["a"], ["b"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -19,6 +19,7 @@ class Decoding:
         temperature: 0 decodes greedily; sampling divides the logits by it.
         seed: Seed of sampling; unused when greedy.
         chat: Whether prompts are wrapped in the model's chat template.
+        logprobs: Whether each text's own log-likelihood is wanted, where the backend knows it.
     """
 
     max_new_tokens: int = 96
@@ -26,6 +27,7 @@ class Decoding:
     temperature: float = 0.0
     seed: int = 0
     chat: bool = False
+    logprobs: bool = False
 
 
 @dataclass(frozen=True)
@@ -37,30 +39,42 @@ class Generated:
         finish: ``stop`` when the model ended it or a stop string came, else ``length``.
         prompt_tokens: Tokens in the prompt.
         completion_tokens: Tokens generated.
+        logprob: Log-likelihood of the generated tokens in nats, summed; ``None`` unless asked for.
+        lost_attempts: Earlier attempts at this text that a server may have charged for although
+            no whole answer arrived (time-outs, broken bodies).
     """
 
     text: str
     finish: Finish
     prompt_tokens: int
     completion_tokens: int
+    logprob: float | None = None
+    lost_attempts: int = 0
 
 
 class Generator(Protocol):
-    """Any language model behind two verbs."""
+    """Any language model that writes texts; one method is all that a backend needs."""
 
     name: str
     """The model string, which names the model in manifests and stores."""
 
     def generate(
-        self, prompts: Sequence[str], decoding: Decoding
+        self, prompts: Iterable[str], decoding: Decoding
     ) -> Iterator[tuple[int, Generated]]:
-        """Yield ``(index of the prompt, its text)`` as texts finish, in any order.
+        """Yield ``(number of the prompt, its text)`` as texts finish, in any order.
+
+        Prompts are taken one at a time, each when the backend begins on it: whoever gives them can
+        end them early (a spent budget, an interrupt), and what was taken is still answered.
 
         Args:
             prompts: The prompts; equal prefixes next to each other are cheapest.
             decoding: How to decode.
         """
         ...
+
+
+class Scorer(Generator, Protocol):
+    """A language model that also says how likely a given text is."""
 
     def score(self, prompts: Sequence[str], continuations: Sequence[str]) -> list[float]:
         """Return the log-likelihood (nats, summed over tokens) of each continuation.

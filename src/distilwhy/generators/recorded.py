@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -42,7 +42,13 @@ class StoredText(Record):
 
 def text_key(prompt: str, teacher: str, decoding: Decoding) -> str:
     """Return the key of a request: a hexadecimal SHA-256 of all that its text depends on."""
-    return sha256_json([prompt, teacher, asdict(decoding)])
+    settings = asdict(decoding)
+    # Settings that came later count only where they are used, so that older stores stay valid.
+    later = {"logprobs": False}
+    for name, unused in later.items():
+        if settings[name] == unused:
+            del settings[name]
+    return sha256_json([prompt, teacher, settings])
 
 
 class RecordedGenerator:
@@ -77,32 +83,28 @@ class RecordedGenerator:
             )
 
     def generate(
-        self, prompts: Sequence[str], decoding: Decoding
+        self, prompts: Iterable[str], decoding: Decoding
     ) -> Iterator[tuple[int, Generated]]:
         """Yield the recorded text of each prompt.
 
         Raises:
-            ModelError: When any prompt has none; nothing is yielded then.
+            ModelError: At the end, when any prompt has none.
         """
-        found = [self._find(prompt, decoding) for prompt in prompts]
-        missing = [prompt for prompt, text in zip(prompts, found, strict=True) if text is None]
+        missing: list[str] = []
+        asked = 0
+        for index, prompt in enumerate(prompts):
+            asked += 1
+            text = self._find(prompt, decoding)
+            if text is None:
+                missing.append(prompt)
+            else:
+                yield index, text
         if missing:
             raise ModelError(
-                f"{self._path} holds no text for {len(missing)} of {len(prompts)} prompts; the "
+                f"{self._path} holds no text for {len(missing)} of {asked} prompts; the "
                 f"first is about: {last_block(missing[0])[:200]!r}.",
                 "Use the settings that it was recorded with, or a model that can be asked.",
             )
-        yield from ((index, text) for index, text in enumerate(found) if text is not None)
-
-    def score(self, prompts: Sequence[str], continuations: Sequence[str]) -> list[float]:
-        """Refuse: records hold texts, not likelihoods.
-
-        Raises:
-            ModelError: Always.
-        """
-        raise ModelError(
-            f"{self.name} cannot score: it holds texts, not likelihoods.", "Use a model instead."
-        )
 
 
 def _read_store(path: Path) -> tuple[dict[str, StoredText], tuple[str, ...]]:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 
 from distilwhy.generators.base import Decoding, Generated
+
+IN_FLIGHT = 8
 
 
 class ScriptedGenerator:
     """A generator whose texts a function writes.
 
-    Tokens are words. Texts are yielded last prompt first, so that nothing comes to rely on their
-    order.
+    Tokens are words. Eight prompts at a time are taken, and their texts yielded last prompt first,
+    so that nothing comes to rely on their order.
 
     Args:
         write: Turns a prompt into a text; may raise, as a model may.
@@ -32,12 +35,14 @@ class ScriptedGenerator:
         self._likelihood = likelihood
 
     def generate(
-        self, prompts: Sequence[str], decoding: Decoding
+        self, prompts: Iterable[str], decoding: Decoding
     ) -> Iterator[tuple[int, Generated]]:
         """Yield the text of each prompt, cut at stop strings and at the token limit."""
-        for index in reversed(range(len(prompts))):
-            self.calls.append(prompts[index])
-            yield index, self._generated(prompts[index], decoding)
+        numbered = iter(enumerate(prompts))
+        while taken := list(islice(numbered, IN_FLIGHT)):
+            for index, prompt in reversed(taken):
+                self.calls.append(prompt)
+                yield index, self._generated(prompt, decoding)
 
     def score(self, prompts: Sequence[str], continuations: Sequence[str]) -> list[float]:
         """Return the log-likelihoods that the function gives.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -59,12 +59,12 @@ class LocalGenerator:
         self.precision = precision_name(loaded.model.dtype)
 
     def generate(
-        self, prompts: Sequence[str], decoding: Decoding
+        self, prompts: Iterable[str], decoding: Decoding
     ) -> Iterator[tuple[int, Generated]]:
         """Yield ``(index of the prompt, its text)`` as texts finish; see :class:`Generator`."""
-        if not prompts:
-            return
         ids = [self._prompt_ids(prompt, decoding) for prompt in prompts]
+        if not ids:
+            return
         self._check_room(max(map(len, ids)), decoding)
         for members, continuation in self._batches(ids):
             rows = [_Row(ids[place], place) for place in members]
@@ -94,7 +94,7 @@ class LocalGenerator:
 
     @torch.inference_mode()
     def score(self, prompts: Sequence[str], continuations: Sequence[str]) -> list[float]:
-        """Return each continuation's log-likelihood in nats; see :class:`Generator`."""
+        """Return each continuation's log-likelihood in nats; see :class:`Scorer`."""
         encoded = [
             (self._prompt_ids(prompt, Decoding()), self._ids(text))
             for prompt, text in zip(prompts, continuations, strict=True)

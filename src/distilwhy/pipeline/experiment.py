@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -240,14 +240,10 @@ class LazyTeacher:
         self.name = settings.model if settings else ""
 
     def generate(
-        self, prompts: Sequence[str], decoding: Decoding
+        self, prompts: Iterable[str], decoding: Decoding
     ) -> Iterator[tuple[int, Generated]]:
         """Yield texts; see :class:`Generator`."""
         return self._run.teacher.generate(prompts, decoding)
-
-    def score(self, prompts: Sequence[str], continuations: Sequence[str]) -> list[float]:
-        """Return log-likelihoods; see :class:`Generator`."""
-        return self._run.teacher.score(prompts, continuations)
 
     @property
     def precision(self) -> str:

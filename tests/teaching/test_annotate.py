@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -85,9 +85,18 @@ def test_each_text_answers_its_own_prompt(tmp_path: Path) -> None:
 
 
 def test_equal_prefixes_are_asked_together(tmp_path: Path) -> None:
-    generator = ScriptedGenerator(write)
-    run(generator, tmp_path / "t.jsonl")
-    prefixes = [prompt.rsplit("\n\n", 1)[0] for prompt in generator.calls]
+    taken: list[str] = []
+
+    class Noting(ScriptedGenerator):
+        def generate(
+            self, prompts: Iterable[str], decoding: Decoding
+        ) -> Iterator[tuple[int, Generated]]:
+            noted = list(prompts)
+            taken.extend(noted)
+            return super().generate(noted, decoding)
+
+    run(Noting(write), tmp_path / "t.jsonl")
+    prefixes = [prompt.rsplit("\n\n", 1)[0] for prompt in taken]
     runs = [p for p, before in zip(prefixes, [None, *prefixes], strict=False) if p != before]
     assert len(runs) == len(set(runs))
     assert len(runs) <= 3 * 2  # rationale and counterfactual share theirs; two pairs each

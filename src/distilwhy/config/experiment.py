@@ -1,72 +1,18 @@
-"""The experiment file: typed, every field documented, all faults reported at once."""
+"""The experiment file: typed, every field documented."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from distilwhy.errors import ConfigError, Fault, raise_faults
-from distilwhy.files import describe, read_text
+from distilwhy.config.base import Settings, read_yaml, validate
+from distilwhy.config.teacher import TeacherSettings
 from distilwhy.records import DataKind
-
-SettingsT = TypeVar("SettingsT", bound="Settings")
 
 Precision = Literal["auto", "fp32", "bf16"]
 LARGEST_SEED = 2**32 - 1  # numpy takes no larger one
-
-
-class Settings(BaseModel):
-    """Base of all settings: immutable, unknown keys refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class TeachingSettings(Settings):
-    """How the teacher is asked."""
-
-    steps: tuple[Literal["rationale", "critique", "revision", "counterfactual"], ...] = Field(
-        ("rationale", "critique", "revision", "counterfactual"),
-        description="Steps to run; revision needs critique, critique needs rationale.",
-    )
-    shots: int = Field(7, ge=1, le=7, description="Worked examples in each prompt.")
-    adjective_pairs: int | Literal["all"] = Field(
-        8,
-        description="Pairs of adjectives drawn from; few keep prompt prefixes equal, "
-        "'all' (306) is the paper's way.",
-    )
-    counterfactuals: Literal["all", "one"] = Field(
-        "all", description="Argue for every wrong choice, or for one drawn by seed."
-    )
-    max_new_tokens: int = Field(96, ge=1, description="Token limit of one text.")
-    chat: bool = Field(False, description="Use the model's chat template.")
-    batch_size: int = Field(16, ge=1, description="Prompts answered together by a local model.")
-    prompts: str | None = Field(
-        None, description="Prompt file of your own (docs/teaching.md); the shipped one when unset."
-    )
-
-    @field_validator("adjective_pairs", mode="before")
-    @classmethod
-    def _check_pairs(cls, value: Any) -> Any:
-        number = int(value) if isinstance(value, str) and value.isdecimal() else value
-        if number != "all" and (type(number) is not int or not 1 <= number <= 306):
-            raise ValueError("must be from 1 to 306, or 'all'")
-        return number
-
-    @model_validator(mode="after")
-    def _check_steps(self) -> TeachingSettings:
-        for step, needed in (("revision", "critique"), ("critique", "rationale")):
-            if step in self.steps and needed not in self.steps:
-                raise ValueError(f"step {step!r} needs step {needed!r}")
-        return self
-
-
-class TeacherSettings(TeachingSettings):
-    """The teacher and how it is asked."""
-
-    model: str = Field(description="Model string, e.g. embedded, hf:NAME, gguf:FILE.")
 
 
 class LoraSettings(Settings):
@@ -230,73 +176,3 @@ def load_experiment(path: Path) -> Experiment:
         DataError: When it is missing.
     """
     return validate(Experiment, read_yaml(path), str(path))
-
-
-def to_yaml(settings: Settings) -> str:
-    """Return settings as YAML, with every default filled in."""
-    return yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
-
-
-class _UniqueKeys(yaml.SafeLoader):
-    """Refuses a key that stands twice, of which YAML would keep the last without a word."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen = set()
-        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
-            if key.value in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"the key {key.value!r} stands twice", key.start_mark
-                )
-            seen.add(key.value)
-        return super().construct_mapping(node, deep)
-
-
-def read_yaml(path: Path) -> Any:
-    """Read a YAML file with safe types only.
-
-    Raises:
-        ConfigError: When it is not YAML.
-    """
-    try:
-        return yaml.load(read_text(path), _UniqueKeys)  # noqa: S506 - it is a SafeLoader
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f":{mark.line + 1}" if mark else ""
-        problem = getattr(error, "problem", None) or "cannot be parsed"
-        raise ConfigError(f"{path}{line}: not valid YAML ({problem}).", "Mend the file.") from error
-
-
-def validate(
-    model: type[SettingsT],
-    values: Any,
-    source: str,
-    remedy: str = "Every field is described in docs/config.md.",
-) -> SettingsT:
-    """Turn plain values into settings; all faults are reported together.
-
-    Args:
-        model: The settings class.
-        values: A mapping, as read from YAML.
-        source: Where the values come from, for messages.
-        remedy: What the user should do about a fault.
-
-    Raises:
-        ConfigError: When any field is unknown, missing or out of range.
-    """
-    if not isinstance(values, dict):
-        raise ConfigError(f"{source} does not hold fields.", "Write 'field: value' lines.")
-    try:
-        return model.model_validate(values)
-    except ValidationError as error:
-        faults = [Fault(source, _with_known(what, model)) for what in describe(error)]
-        raise_faults(ConfigError, source, faults, remedy)
-        raise
-
-
-def _with_known(clause: str, model: type[BaseModel]) -> str:
-    """Name the known fields where an unknown top-level one was given."""
-    place, _, message = clause.partition(": ")
-    if "extra inputs" not in message:
-        return clause
-    known = f" (known: {', '.join(model.model_fields)})" if "." not in place else ""
-    return f"unknown field {place!r}{known}"

@@ -1,0 +1,39 @@
+"""The experiment file and all settings: typed, every field documented."""
+
+from __future__ import annotations
+
+from distilwhy.config.base import Settings, read_yaml, to_yaml, validate
+from distilwhy.config.experiment import (
+    LARGEST_SEED,
+    Condition,
+    Experiment,
+    Limits,
+    LoraSettings,
+    MethodSettings,
+    Precision,
+    PredictionSettings,
+    StudentSettings,
+    TrainingSettings,
+    load_experiment,
+)
+from distilwhy.config.teacher import TeacherSettings, TeachingSettings
+
+__all__ = [
+    "LARGEST_SEED",
+    "Condition",
+    "Experiment",
+    "Limits",
+    "LoraSettings",
+    "MethodSettings",
+    "Precision",
+    "PredictionSettings",
+    "Settings",
+    "StudentSettings",
+    "TeacherSettings",
+    "TeachingSettings",
+    "TrainingSettings",
+    "load_experiment",
+    "read_yaml",
+    "to_yaml",
+    "validate",
+]

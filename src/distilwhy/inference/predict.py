@@ -11,7 +11,7 @@ from pathlib import Path
 from distilwhy.config import PredictionSettings, TeachingSettings
 from distilwhy.errors import StageError
 from distilwhy.generators.base import Decoding, Generated, Generator, generate_all
-from distilwhy.generators.recorded import StoredText, text_key
+from distilwhy.generators.recorded import StoredText
 from distilwhy.generators.transformers_local import LocalGenerator
 from distilwhy.models.precision import (
     peak_model_memory_mb,
@@ -24,9 +24,8 @@ from distilwhy.records import Example, Prediction, PredictionSummary
 from distilwhy.students.load import StudentCard, load_student
 from distilwhy.students.views import source_text
 from distilwhy.tasks.answers import parse_answer
-from distilwhy.teaching.asking import Request, ask_and_store
+from distilwhy.teaching.asking import Request, TextSource, stored_teacher
 from distilwhy.teaching.steps import Asking, StepPrompt, answer_prompt, split_answer
-from distilwhy.teaching.store import TextStore
 
 _FACTUAL = re.compile(
     r"^\s*(?:\[factual\]\s*)?(?:Answer:\s*)?(?P<rationale>.*?)\s*(?:So the answer is\b.*)?$",
@@ -99,8 +98,8 @@ def ask_teacher(
     }
     prompts = [answer_prompt(example, asking[example.family]) for example in examples]
     start = time.monotonic()
-    with TextStore(store_path) as store:
-        texts, asked = _ask_or_recall(generator, store, examples, prompts)
+    with stored_teacher(generator, store_path) as source:
+        texts, asked = _ask_or_recall(source, examples, prompts)
     predictions = []
     for example, text in zip(examples, texts, strict=True):
         answer, reason = split_answer(text.text, example)
@@ -118,27 +117,26 @@ def ask_teacher(
 
 
 def _ask_or_recall(
-    generator: Generator,
-    store: TextStore,
+    source: TextSource,
     examples: Sequence[Example],
     prompts: Sequence[StepPrompt],
 ) -> tuple[list[StoredText], int]:
     """Return each prompt's text, and how many tokens were generated for them now."""
-    keys = [text_key(prompt.prompt, generator.name, prompt.decoding) for prompt in prompts]
+    keys = [source.key(prompt.prompt, prompt.decoding) for prompt in prompts]
     missing = {
         key: Request(prompt.prompt, prompt.decoding, prompt.step, example.id)
         for key, prompt, example in zip(keys, prompts, examples, strict=True)
-        if store.get(key) is None
+        if source.get(key) is None
     }
     before, tokens = len(set(keys)) - len(missing), 0
     with progress_bar("ask the teacher", len(set(keys)), before) as advance:
-        for done, row in enumerate(ask_and_store(generator, store, missing), before + 1):
+        for done, row in enumerate(source.ask(missing), before + 1):
             tokens += row.completion_tokens
             advance(done)
-    found = [store.get(key) for key in keys]
+    found = [source.get(key) for key in keys]
     texts = [text for text in found if text is not None]
     if len(texts) < len(keys):
-        raise StageError(f"{generator.name} left {len(keys) - len(texts)} prompts unanswered.")
+        raise StageError(f"{source.name} left {len(keys) - len(texts)} prompts unanswered.")
     return texts, tokens
 
 

@@ -9,10 +9,9 @@ from pathlib import Path
 from distilwhy.config import TeachingSettings
 from distilwhy.errors import DataError, Fault, StageError, raise_faults
 from distilwhy.generators.base import Generator, Progress
-from distilwhy.generators.recorded import text_key
 from distilwhy.prompts.library import load_prompts
 from distilwhy.records import Annotation, Example, Family, Record, TeacherText
-from distilwhy.teaching.asking import Request, ask_and_store
+from distilwhy.teaching.asking import Request, TextSource, stored_teacher
 from distilwhy.teaching.cost import CostTally, TeachingCost
 from distilwhy.teaching.draws import draw_wrong_choice
 from distilwhy.teaching.gates import FlagCounts, count_flags, teacher_text
@@ -25,7 +24,6 @@ from distilwhy.teaching.steps import (
     rationale_prompt,
     revision_prompt,
 )
-from distilwhy.teaching.store import TextStore
 
 
 class AnnotationResult(Record):
@@ -52,8 +50,7 @@ class _Run:
 
     examples: Sequence[Example]
     asking: Mapping[Family, Asking]
-    generator: Generator
-    store: TextStore
+    source: TextSource
     tally: CostTally
     progress: Progress | None
     total: int
@@ -94,20 +91,31 @@ def annotate(
         StageError: When the teacher leaves prompts unanswered.
     """
     _check_answers(examples)
+    with stored_teacher(generator, store_path) as source:
+        return annotate_from(source, examples, settings, seed=seed, progress=progress)
+
+
+def annotate_from(
+    source: TextSource,
+    examples: Sequence[Example],
+    settings: TeachingSettings,
+    *,
+    seed: int,
+    progress: Progress | None = None,
+) -> AnnotationResult:
+    """Annotate examples with the texts of a source; as :func:`annotate` otherwise."""
     asking = {
         family: Asking(load_prompts(family, settings.prompts), settings, seed)
         for family in sorted({example.family for example in examples})
     }
     waves = _waves(examples, settings, seed)
     texts: dict[Place, TeacherText] = {}
-    with TextStore(store_path) as store:
-        total = sum(len(wave) for wave in waves)
-        run = _Run(examples, asking, generator, store, CostTally(), progress, total)
-        for wave in waves:
-            texts |= _fulfil(run, _wanted(run, wave, texts))
+    total = sum(len(wave) for wave in waves)
+    run = _Run(examples, asking, source, CostTally(), progress, total)
+    for wave in waves:
+        texts |= _fulfil(run, _wanted(run, wave, texts))
     annotations = tuple(
-        _annotation(number, example, generator.name, texts)
-        for number, example in enumerate(examples)
+        _annotation(number, example, source.name, texts) for number, example in enumerate(examples)
     )
     return AnnotationResult(
         annotations=annotations, counts=count_flags(annotations), cost=run.tally.cost()
@@ -174,17 +182,17 @@ def _prompt(run: _Run, place: Place, texts: Mapping[Place, TeacherText]) -> Step
 
 def _fulfil(run: _Run, wanted: Sequence[tuple[Place, StepPrompt]]) -> dict[Place, TeacherText]:
     """Return the texts of prompts, from the store where it has them, else from the teacher."""
-    keys = [text_key(p.prompt, run.generator.name, p.decoding) for _, p in wanted]
+    keys = [run.source.key(p.prompt, p.decoding) for _, p in wanted]
     missing: dict[str, tuple[Place, StepPrompt]] = {}
     for key, pair in zip(keys, wanted, strict=True):
-        if run.store.get(key) is None:
+        if run.source.get(key) is None:
             missing.setdefault(key, pair)
     _ask(run, missing)
     texts: dict[Place, TeacherText] = {}
     for key, (place, prompt) in zip(keys, wanted, strict=True):
-        row = run.store.get(key)
+        row = run.source.get(key)
         if row is None:
-            raise StageError(f"{run.generator.name} left a prompt unanswered ({prompt.step}).")
+            raise StageError(f"{run.source.name} left a prompt unanswered ({prompt.step}).")
         if missing.get(key, (None, None))[0] != place:
             run.tally.from_store(prompt.step, row)
         texts[place] = teacher_text(
@@ -207,7 +215,7 @@ def _ask(run: _Run, missing: Mapping[str, tuple[Place, StepPrompt]]) -> None:
         for key, ((number, step, _), prompt) in missing.items()
     }
     steps = {key: step for key, ((_, step, _), _) in missing.items()}
-    for row in ask_and_store(run.generator, run.store, requests):
+    for row in run.source.ask(requests):
         run.tally.asked(steps[row.key], row)
         run.report()
 

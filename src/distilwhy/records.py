@@ -83,6 +83,18 @@ class TeacherText(Record):
     completion_tokens: int | None = None
 
 
+class Round(Record):
+    """One round of critique and revision.
+
+    Args:
+        critique: The critique of the rationale or, in later rounds, of the last revision.
+        revision: The explanation after it; ``None`` where the critique found nothing to mend.
+    """
+
+    critique: TeacherText | None = None
+    revision: TeacherText | None = None
+
+
 class Annotation(Record):
     """All that the teacher said of one example.
 
@@ -90,8 +102,10 @@ class Annotation(Record):
         example: The example annotated.
         teacher: The teacher's model string, or the source of imported texts.
         rationale: The explanation of the right answer (``unrevised`` data).
-        critique: The critique of the rationale.
+        critique: The critique that led to the revision.
         revision: The rationale after critique and revision (``revised`` data).
+        rounds: Where several rounds were wanted, all that took place, in order; ``critique`` and
+            ``revision`` are those of the last one with a revision that is not empty.
         counterfactuals: For wrong choices, an explanation written as if that choice were right;
             the rationale stands for the right one.
     """
@@ -101,6 +115,7 @@ class Annotation(Record):
     rationale: TeacherText | None = None
     critique: TeacherText | None = None
     revision: TeacherText | None = None
+    rounds: tuple[Round, ...] = ()
     counterfactuals: dict[str, TeacherText] = Field(default_factory=dict)
 
     def explanation(self, data: DataKind) -> TeacherText | None:

@@ -25,6 +25,23 @@ class TeachingSettings(Settings):
     counterfactuals: Literal["all", "one"] = Field(
         "all", description="Argue for every wrong choice, or for one drawn by seed."
     )
+    critique_rounds: int = Field(
+        1,
+        ge=1,
+        le=7,
+        description="Rounds of critique and revision; fewer where nothing is left to mend.",
+    )
+    samples: int = Field(
+        1, ge=1, description="Texts written for each one wanted; several need a temperature."
+    )
+    selection: Literal["gates", "likelihood", "agreement"] = Field(
+        "gates",
+        description="Of several samples, keep the one that fails the fewest gates, the one that "
+        "the teacher finds likeliest, or one whose own answer is the majority's.",
+    )
+    temperature: float = Field(
+        0.0, ge=0, le=2, description="Temperature of sampling; 0 decodes greedily."
+    )
     max_new_tokens: int = Field(96, ge=1, description="Token limit of one text.")
     chat: bool = Field(False, description="Use the model's chat template.")
     batch_size: int = Field(16, ge=1, description="Prompts answered together by a local model.")
@@ -41,11 +58,26 @@ class TeachingSettings(Settings):
         return number
 
     @model_validator(mode="after")
-    def _check_steps(self) -> TeachingSettings:
-        for step, needed in (("revision", "critique"), ("critique", "rationale")):
-            if step in self.steps and needed not in self.steps:
-                raise ValueError(f"step {step!r} needs step {needed!r}")
+    def _check_whole(self) -> TeachingSettings:
+        faults = [
+            f"step {step!r} needs step {needed!r}"
+            for step, needed in (("revision", "critique"), ("critique", "rationale"))
+            if step in self.steps and needed not in self.steps
+        ]
+        faults += self._method_faults()
+        if faults:
+            raise ValueError("; ".join(faults))
         return self
+
+    def _method_faults(self) -> list[str]:
+        """Return which settings of methods lack what they need."""
+        needs = {
+            "critique_rounds above 1 need step 'revision'": self.critique_rounds > 1
+            and "revision" not in self.steps,
+            "samples above 1 need a temperature above 0": self.samples > 1
+            and self.temperature == 0,
+        }
+        return [fault for fault, there in needs.items() if there]
 
 
 class TeacherSettings(TeachingSettings):

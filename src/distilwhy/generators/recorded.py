@@ -12,7 +12,7 @@ from distilwhy.errors import DataError, ModelError
 from distilwhy.files import read_records, read_text, sha256_json
 from distilwhy.generators.base import Decoding, Finish, Generated
 from distilwhy.prompts.library import Templated, load_prompts
-from distilwhy.prompts.wording import last_block, shown_question, unfill
+from distilwhy.prompts.wording import last_block, one_line, shown_question, unfill
 from distilwhy.records import Annotation, Record, TeacherText
 
 
@@ -28,6 +28,7 @@ class StoredText(Record):
         finish: ``stop`` or ``length``.
         prompt_tokens: Tokens in the prompt.
         completion_tokens: Tokens generated.
+        logprob: Its log-likelihood in nats, summed over its tokens; ``None`` unless asked for.
     """
 
     key: str
@@ -38,6 +39,7 @@ class StoredText(Record):
     finish: Finish
     prompt_tokens: int
     completion_tokens: int
+    logprob: float | None = None
 
 
 def text_key(prompt: str, teacher: str, decoding: Decoding) -> str:
@@ -121,7 +123,9 @@ def _in_store(
     for teacher in teachers:
         row = texts.get(text_key(prompt, teacher, decoding))
         if row is not None:
-            return Generated(row.text, row.finish, row.prompt_tokens, row.completion_tokens)
+            return Generated(
+                row.text, row.finish, row.prompt_tokens, row.completion_tokens, row.logprob
+            )
     return None
 
 
@@ -143,20 +147,21 @@ def _in_annotations(
         filled = unfill(template.block, block)
         annotation = annotations.get(filled["question"]) if filled else None
         if filled and annotation:
-            text = _text_of(annotation, step, filled["answer"])
+            text = _text_of(annotation, step, filled)
             return _replayed(text) if text else None
     return None
 
 
-def _text_of(annotation: Annotation, step: Templated, choice: str) -> TeacherText | None:
-    if step == "rationale" and choice != annotation.example.answer:
-        return annotation.counterfactuals.get(choice)
-    texts: dict[Templated, TeacherText | None] = {
-        "rationale": annotation.rationale,
-        "critique": annotation.critique,
-        "revision": annotation.revision,
-    }
-    return texts[step]
+def _text_of(annotation: Annotation, step: Templated, filled: dict[str, str]) -> TeacherText | None:
+    if step == "rationale":
+        right = filled["answer"] == annotation.example.answer
+        return annotation.rationale if right else annotation.counterfactuals.get(filled["answer"])
+    explained = annotation.rationale
+    for one in annotation.rounds:
+        if explained is not None and one_line(explained.text) == filled["explanation"]:
+            return one.critique if step == "critique" else one.revision
+        explained = one.revision
+    return annotation.critique if step == "critique" else annotation.revision
 
 
 def _replayed(text: TeacherText) -> Generated:

@@ -76,6 +76,13 @@ class RequestPair(Settings):
     revision: str = Field(min_length=1, description="Asks to rewrite without the flaw.")
 
 
+class NothingToMend(Settings):
+    """How a critique of a later round is told that it may find nothing, and says so."""
+
+    request: str = Field(min_length=1, description="Stands after the request of the flaw.")
+    critique: str = Field(min_length=1, description="A critique that finds nothing.")
+
+
 class StepTemplate(Settings):
     """Wording of one step, with ``$names`` to be filled in."""
 
@@ -95,6 +102,7 @@ class Prompts(Settings):
         min_length=2, description="Adjectives that describe the teacher, two in each prompt."
     )
     flaws: dict[str, RequestPair] = Field(min_length=1, description="Requests by flaw.")
+    nothing_to_mend: NothingToMend = Field(description="Wording from the second critique on.")
     templates: dict[Templated, StepTemplate] = Field(description="Wording by step.")
 
     @field_validator("adjectives")
@@ -161,8 +169,8 @@ def load_prompts(family: Family, path: str | Path | None = None) -> Prompts:
     Args:
         family: Family of the questions to be asked.
         path: A prompt file of one's own. It has the fields of the shipped family files and may
-            also hold ``adjectives``, ``flaws`` and ``templates``, each replacing the shipped ones
-            (``templates`` step by step).
+            also hold ``adjectives``, ``flaws``, ``nothing_to_mend`` and ``templates``, each
+            replacing the shipped ones (``templates`` step by step).
 
     Raises:
         ConfigError: When the file is of another family, or naming all its faults.
@@ -187,11 +195,12 @@ def _shipped(family: Family) -> Prompts:
 
 @cache
 def _shared() -> dict[str, Any]:
-    """Return the shipped adjectives, flaws and templates."""
+    """Return the shipped adjectives, requests and templates."""
     requests, templates = (read_yaml(FOLDER / f"{n}.yaml") for n in ("requests", "templates"))
     return {
         "adjectives": requests["adjectives"],
         "flaws": requests["flaws"],
+        "nothing_to_mend": requests["nothing_to_mend"],
         "templates": templates["templates"],
     }
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from distilwhy.errors import ConfigError
 from distilwhy.generators.base import Decoding, Generator
 from distilwhy.generators.recorded import StoredText, text_key
 from distilwhy.teaching.store import TextStore
@@ -78,7 +79,13 @@ class StoredTeacher:
             return
         keys, asked = list(requests), list(requests.values())
         prompts = [request.prompt for request in asked]
-        for index, generated in self._generator.generate(prompts, asked[0].decoding):
+        decoding = asked[0].decoding
+        for index, generated in self._generator.generate(prompts, decoding):
+            if decoding.logprobs and generated.logprob is None:
+                raise ConfigError(
+                    f"{self.name} gives no likelihoods, so samples cannot be selected by them.",
+                    "Set selection: gates, or take a teacher that gives likelihoods.",
+                )
             row = StoredText(
                 key=keys[index],
                 teacher=self.name,
@@ -89,6 +96,7 @@ class StoredTeacher:
                 finish=generated.finish,
                 prompt_tokens=generated.prompt_tokens,
                 completion_tokens=generated.completion_tokens,
+                logprob=generated.logprob,
             )
             self.store.append(row)
             yield row

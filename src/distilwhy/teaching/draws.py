@@ -68,9 +68,21 @@ def draw_adjectives(
     return draw(pool, seed, example_id, step, "adjectives")
 
 
-def draw_flaw(flaws: Sequence[str], seed: int, example_id: str) -> str:
-    """Return the flaw that an example's critique and revision are asked about."""
-    return draw(flaws, seed, example_id, "critique", "flaw")
+def draw_flaw(flaws: Sequence[str], seed: int, example_id: str, number: int = 1) -> str:
+    """Return the flaw that an example's critique and revision are asked about.
+
+    Args:
+        flaws: Names of all flaws.
+        seed: The experiment's seed.
+        example_id: The example.
+        number: The round, from 1; no flaw comes again before all have been asked about.
+    """
+    first = draw(flaws, seed, example_id, "critique", "flaw")
+    others = sorted(
+        (flaw for flaw in flaws if flaw != first),
+        key=lambda flaw: stable_number(seed, example_id, "critique", "flaw", flaw),
+    )
+    return [first, *others][(number - 1) % len(flaws)]
 
 
 def draw_wrong_choice(example: Example, seed: int) -> str:

@@ -80,9 +80,9 @@ class Asking:
         pool = adjective_pool(self.prompts.adjectives, self.settings.adjective_pairs, self.seed)
         return draw_adjectives(pool, self.seed, example.id, step)
 
-    def flaw(self, example: Example) -> str:
-        """Return the flaw drawn for an example."""
-        return draw_flaw(tuple(self.prompts.flaws), self.seed, example.id)
+    def flaw(self, example: Example, number: int = 1) -> str:
+        """Return the flaw drawn for a round of an example, the first round unless told."""
+        return draw_flaw(tuple(self.prompts.flaws), self.seed, example.id, number)
 
     def decoding(self) -> Decoding:
         """Return how texts are decoded.
@@ -131,35 +131,49 @@ def answer_prompt(example: Example, asking: Asking) -> StepPrompt:
     return _assemble("answer", _prefix("rationale", pair, asking), last, asking, None)
 
 
-def critique_prompt(example: Example, rationale: str, asking: Asking) -> StepPrompt:
-    """Ask for a critique of the rationale that names the flaw drawn (paper, step 2).
+def critique_prompt(
+    example: Example, explanation: str, asking: Asking, number: int = 1
+) -> StepPrompt:
+    """Ask for a critique of an explanation that names the flaw drawn (paper, step 2).
+
+    From the second round on, two more worked examples show that a critique may find nothing; what
+    stands before them is the prefix of the first round.
 
     Args:
         example: The example.
-        rationale: The teacher's rationale, cleaned.
+        explanation: The teacher's rationale or, in later rounds, its last revision, cleaned.
         asking: What all prompts have in common.
+        number: The round, from 1.
     """
     gold = _gold(example)
     pair = asking.adjectives(example, "critique")
+    request = asking.prompts.flaws[asking.flaw(example, number)].critique
+    prefix = _prefix("critique", pair, asking)
+    if number > 1:
+        request = f"{request} {asking.prompts.nothing_to_mend.request}"
+        prefix += _may_find_nothing(pair, asking)
     last = fill(
         asking.prompts.templates["critique"].block,
         pair,
         question=shown_question(example),
         answer=gold,
-        explanation=one_line(rationale),
-        critique_request=asking.prompts.flaws[asking.flaw(example)].critique,
+        explanation=one_line(explanation),
+        critique_request=request,
     )
-    return _assemble("critique", _prefix("critique", pair, asking), last, asking, None)
+    return _assemble("critique", prefix, last, asking, None)
 
 
-def revision_prompt(example: Example, rationale: str, critique: str, asking: Asking) -> StepPrompt:
-    """Ask for the rationale anew, without the flaw; restates the right answer (paper, step 2).
+def revision_prompt(
+    example: Example, explanation: str, critique: str, asking: Asking, number: int = 1
+) -> StepPrompt:
+    """Ask for the explanation anew, without the flaw; restates the right answer (paper, step 2).
 
     Args:
         example: The example.
-        rationale: The teacher's rationale, cleaned.
+        explanation: The text that was criticised, cleaned.
         critique: The teacher's critique of it, cleaned.
         asking: What all prompts have in common.
+        number: The round, from 1.
     """
     gold = _gold(example)
     pair = asking.adjectives(example, "revision")
@@ -168,9 +182,9 @@ def revision_prompt(example: Example, rationale: str, critique: str, asking: Ask
         pair,
         question=shown_question(example),
         answer=gold,
-        explanation=one_line(rationale),
+        explanation=one_line(explanation),
         critique=one_line(critique),
-        revision_request=asking.prompts.flaws[asking.flaw(example)].revision,
+        revision_request=asking.prompts.flaws[asking.flaw(example, number)].revision,
     )
     return _assemble("revision", _prefix("revision", pair, asking), last, asking, gold)
 
@@ -220,6 +234,28 @@ def _prefix(step: Templated, pair: AdjectivePair, asking: Asking) -> str:
             revision_request=request.revision,
         )
         parts.append(f"{opening} {getattr(worked, step)}")
+    return SEPARATOR.join(parts) + SEPARATOR
+
+
+def _may_find_nothing(pair: AdjectivePair, asking: Asking) -> str:
+    """Return two worked critiques under the longer request: one finds nothing, one a flaw."""
+    good, flawed = asking.worked[0], asking.worked[-1]
+    shown = (
+        (good, good.rationale, asking.prompts.nothing_to_mend.critique),
+        (flawed, flawed.flawed_rationale, flawed.critique),
+    )
+    parts = []
+    for worked, explanation, critique in shown:
+        request = asking.prompts.flaws[worked.flaw].critique
+        opening = fill(
+            asking.prompts.templates["critique"].block,
+            pair,
+            question=shown_question(worked.example(asking.prompts.family)),
+            answer=worked.answer,
+            explanation=explanation,
+            critique_request=f"{request} {asking.prompts.nothing_to_mend.request}",
+        )
+        parts.append(f"{opening} {critique}")
     return SEPARATOR.join(parts) + SEPARATOR
 
 

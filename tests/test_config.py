@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from distilwhy.config import (
     Experiment,
     MethodSettings,
     StudentSettings,
+    TeacherSettings,
     TeachingSettings,
     TrainingSettings,
     load_experiment,
@@ -68,6 +70,21 @@ def test_all_faults_are_reported_together(tmp_path: Path) -> None:
             f"unknown field 'sedes' (known: {', '.join(Experiment.model_fields)})",
         ]
     )
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"api_key": "sk-hunter2"}, "unknown field 'api_key': no key belongs in the file; keys"),
+        ({"openai_token": "hunter2"}, "unknown field 'openai_token': no key belongs in the file"),
+        ({"api_key_file": "sk-hunter2"}, "api_key_file: must name a file, not be the key itself"),
+        ({"model": "http://hunter2@host/v1#m"}, "model: must not hold a user name or a password"),
+    ],
+)
+def test_keys_are_refused_and_not_repeated(fields: dict[str, str], said: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(said)) as caught:
+        validate(TeacherSettings, {"model": "openai:m", **fields}, "here")
+    assert "hunter2" not in str(caught.value)
 
 
 @pytest.mark.parametrize("weight", ["alpha", "beta", "gamma"])

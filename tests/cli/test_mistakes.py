@@ -158,7 +158,6 @@ def test_unknown_names(refused: Refused, annotations: Path, student: Path) -> No
     [
         ("nosuch/folder", "The model 'nosuch/folder' was found neither as a folder nor on"),
         ("", "The model string '' names no model."),
-        ("foo:bar", "The model string 'foo:bar' has the unknown kind 'foo'."),
         ("gguf:none.gguf", "The model file none.gguf does not exist."),
         ("hf:.", ". could not be loaded as a language model: "),
     ],
@@ -170,6 +169,19 @@ def test_models_that_cannot_be_found(
     assert said in refused(
         "generate", "--task", "task.yaml", "--teacher", model, "--out", "a.jsonl"
     )
+
+
+def test_kinds_of_models_that_do_not_fit(refused: Refused, annotations: Path) -> None:
+    train = ("train", "--annotations", annotations, "--out", "s", "--student")
+    for model in ("openai:gpt-4o", "http://localhost:1/v1#m", "foo:bar"):
+        said = refused(*train, model)
+        assert f"{model} is not a model whose weights can be loaded here.\nGive one" in said
+    generate = ("generate", "--task", "task.yaml", "--out", "a.jsonl", "--teacher")
+    said = refused(*generate, "foo:bar")
+    assert "The model string 'foo:bar' has the unknown kind 'foo'.\nKnown: gguf, hf" in said
+    said = refused(*generate, "http://me:hunter2@localhost/v1#m")
+    assert "model: must not hold a user name or a password; keys come from" in said
+    assert "hunter2" not in said
 
 
 def test_folders_that_are_no_students(

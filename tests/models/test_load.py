@@ -125,6 +125,8 @@ def test_unknown_names_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
         load_model("hf:./no/such/folder")
     with pytest.raises(ModelError, match="recorded text, not a model"):
         load_model(f"recorded:{__file__}")
+    with pytest.raises(ModelError, match="openai:gpt-4o is not a model whose weights can be"):
+        load_model("openai:gpt-4o")
 
 
 @pytest.mark.parametrize("lost", ["config.json", "tokenizer.json", "model.safetensors"])
@@ -143,6 +145,8 @@ def test_models_that_are_none_show_before_they_are_loaded(
         check_model("hf:no/such-model")
     with pytest.raises(ModelError, match="recorded text, not a model"):
         check_model(f"recorded:{__file__}")
+    with pytest.raises(ModelError, match="ollama:q is not a model whose weights can be"):
+        check_model("ollama:q")
     settings = json.loads((folder / "tokenizer_config.json").read_text())
     del settings["eos_token"]
     (folder / "tokenizer_config.json").write_text(json.dumps(settings))

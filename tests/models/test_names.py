@@ -9,7 +9,7 @@ import pytest
 
 from distilwhy.errors import ModelError
 from distilwhy.models import names
-from distilwhy.models.names import ModelName, embedded_gguf, label, parse_model
+from distilwhy.models.names import ModelName, embedded_gguf, label, parse_model, split_url
 
 
 def test_kinds(tmp_path: Path) -> None:
@@ -22,15 +22,64 @@ def test_kinds(tmp_path: Path) -> None:
     assert parse_model(f"hf:{tmp_path}").is_local_path
     assert parse_model(f"gguf:{file}").is_local_path
     assert not parse_model("hf:google/t5-v1_1-base").is_local_path
+    assert parse_model("openai:gpt-4o-mini") == ModelName("openai", "gpt-4o-mini")
+    assert parse_model("ollama:qwen3:4b") == ModelName("ollama", "qwen3:4b")
+    assert parse_model("my_cloud:x") == ModelName("my_cloud", "x"), "packages bring kinds"
+
+
+@pytest.mark.parametrize(
+    ("text", "url", "model"),
+    [
+        ("http://localhost:8000/v1#Qwen/Qwen3-4B", "http://localhost:8000/v1", "Qwen/Qwen3-4B"),
+        ("https://eu.example.org/api/v1/#m", "https://eu.example.org/api/v1", "m"),
+        ("http://[::1]:80/v1#a@b?c", "http://[::1]:80/v1", "a@b?c"),
+    ],
+)
+def test_addresses(text: str, url: str, model: str) -> None:
+    parsed = parse_model(text)
+    assert f"{parsed.kind}:{parsed.target}" == text
+    assert not parsed.is_local_path
+    assert split_url(text) == (url, model)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "http://me:hunter2@host/v1#m",
+        "https://hunter2@host/v1#m",
+        "http://me:hunter2@host:port/v1#m",
+        "http://me:hunter2@host/v1",
+        "https://host/v1?api-key=hunter2#m",
+    ],
+)
+def test_secrets_in_addresses_are_refused_and_not_repeated(text: str) -> None:
+    with pytest.raises(ModelError, match="user name, a password or a query") as caught:
+        parse_model(text)
+    assert "hunter2" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
     ("text", "message", "remedy"),
     [
         (
-            "gguff:x",
-            "The model string 'gguff:x' has the unknown kind 'gguff'.",
-            "Use hf:..., gguf:..., recorded:... or embedded.",
+            "C:models",
+            "The model string 'C:models' has the unknown kind 'C'.",
+            "Write e.g. hf:NAME, gguf:FILE, openai:NAME or http://HOST/v1#NAME.",
+        ),
+        (
+            "http://localhost:8000/v1",
+            "The model string 'http://localhost:8000/v1' lacks a host or a model.",
+            "Write e.g. http://localhost:8000/v1#NAME.",
+        ),
+        (
+            "https://#m",
+            "The model string 'https://#m' lacks a host or a model.",
+            "Write e.g. http://localhost:8000/v1#NAME.",
+        ),
+        (
+            "http://host:port/v1#m",
+            "The model string 'http://host:port/v1#m' lacks a host or a model.",
+            "Write e.g. http://localhost:8000/v1#NAME.",
         ),
         ("hf:", "The model string 'hf:' names no model.", "Write e.g. hf:NAME."),
         ("hf:  ", "The model string 'hf:  ' names no model.", "Write e.g. hf:NAME."),
@@ -49,6 +98,9 @@ def test_labels() -> None:
     assert label("hf:google/t5-v1_1-base") == "t5-v1_1-base"
     assert label("some/folder/student") == "student"
     assert label("embedded") == "SmolLM2-135M-Instruct"
+    assert label("http://localhost:8000/v1#Qwen/Qwen3-4B") == "Qwen3-4B"
+    assert label("http://localhost:8000/v1#m") == "m"
+    assert label("openai:gpt-4o-mini") == "gpt-4o-mini"
 
 
 class File(importlib.metadata.PackagePath):

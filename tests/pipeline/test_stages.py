@@ -90,6 +90,24 @@ def test_generate_asks_again_only_for_what_changed(
     assert len(teacher.calls) == 48
 
 
+def test_settings_that_change_no_text_do_no_work_again(
+    annotated: Path,
+    table: Path,
+    task: dict[str, Any],
+    teacher: ScriptedGenerator,
+    written: Written,
+) -> None:
+    before = written(annotated.parent)
+    reached = {"batch_size": 3, "concurrency": 5, "timeout": 7.0, "api_key_file": "key.txt"}
+    stages.generate(task, TEACHER.model_copy(update=reached), annotated, limit=6, base=table)
+    assert written(annotated.parent) == before
+    assert not {"batch_size", "api_key_file"} & read_manifest(annotated).settings["teacher"].keys()
+    other = TEACHER.model_copy(update={"precision": "bf16"})
+    stages.generate(task, other, annotated, limit=6, base=table)
+    assert written(annotated.parent) != before
+    assert teacher.calls == []
+
+
 def test_a_generator_that_is_given_is_used(
     table: Path, task: dict[str, Any], teacher: ScriptedGenerator, tmp_path: Path
 ) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from distilwhy.config.base import Settings, read_yaml, to_yaml, validate
+from distilwhy.config.backend import BackendSettings
+from distilwhy.config.base import Precision, Settings, read_yaml, to_yaml, validate
 from distilwhy.config.experiment import (
     LARGEST_SEED,
     Condition,
@@ -10,7 +11,6 @@ from distilwhy.config.experiment import (
     Limits,
     LoraSettings,
     MethodSettings,
-    Precision,
     PredictionSettings,
     StudentSettings,
     TrainingSettings,
@@ -20,6 +20,7 @@ from distilwhy.config.teacher import TeacherSettings, TeachingSettings
 
 __all__ = [
     "LARGEST_SEED",
+    "BackendSettings",
     "Condition",
     "Experiment",
     "Limits",

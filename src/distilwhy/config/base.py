@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -12,6 +13,10 @@ from distilwhy.errors import ConfigError, Fault, raise_faults
 from distilwhy.files import describe, read_text
 
 SettingsT = TypeVar("SettingsT", bound="Settings")
+
+Precision = Literal["auto", "fp32", "bf16"]
+KEY_FIELD = re.compile(r"(^|_)(key|token|secret|password)s?$", re.IGNORECASE)
+KEY_REMEDY = "keys come from the environment or from a file (docs/teachers.md)"
 
 
 class Settings(BaseModel):
@@ -86,5 +91,7 @@ def _with_known(clause: str, model: type[BaseModel]) -> str:
     place, _, message = clause.partition(": ")
     if "extra inputs" not in message:
         return clause
+    if KEY_FIELD.search(place.rpartition(".")[2]):
+        return f"unknown field {place!r}: no key belongs in the file; {KEY_REMEDY}"
     known = f" (known: {', '.join(model.model_fields)})" if "." not in place else ""
     return f"unknown field {place!r}{known}"

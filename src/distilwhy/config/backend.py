@@ -1,0 +1,35 @@
+"""Settings of the backends: how a model is run on this machine, or reached on a server."""
+
+from __future__ import annotations
+
+import re
+
+from pydantic import Field, field_validator
+
+from distilwhy.config.base import KEY_REMEDY, Precision, Settings
+
+KEY = re.compile(r"(sk|gsk|hf|key|xai|nvapi)[-_]\w", re.IGNORECASE)  # how servers' keys begin
+
+
+class BackendSettings(Settings):
+    """How a model is run or reached; apart from the precision, nothing here changes a text."""
+
+    batch_size: int = Field(16, ge=1, description="Prompts answered together by a local model.")
+    precision: Precision = Field(
+        "auto", description="Of a local model's weights: bf16 where the machine does it well."
+    )
+    concurrency: int = Field(
+        32, ge=1, description="Requests that a server gets at once; fewer while it refuses some."
+    )
+    timeout: float = Field(600.0, gt=0, description="Seconds that one request may take.")
+    api_key_file: str | None = Field(
+        None,
+        description="File that holds the server's key; else the environment (docs/teachers.md).",
+    )
+
+    @field_validator("api_key_file")
+    @classmethod
+    def _check_file(cls, value: str | None) -> str | None:
+        if value is not None and KEY.match(value):
+            raise ValueError(f"must name a file, not be the key itself; {KEY_REMEDY}")
+        return value

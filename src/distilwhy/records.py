@@ -108,6 +108,8 @@ class Annotation(Record):
             ``revision`` are those of the last one with a revision that is not empty.
         counterfactuals: For wrong choices, an explanation written as if that choice were right;
             the rationale stands for the right one.
+        extra: Texts of a user's own steps, by the step's name.
+        labelled_by: Whose answer the example's ``answer`` is: the data set's, or the teacher's.
     """
 
     example: Example
@@ -117,6 +119,8 @@ class Annotation(Record):
     revision: TeacherText | None = None
     rounds: tuple[Round, ...] = ()
     counterfactuals: dict[str, TeacherText] = Field(default_factory=dict)
+    extra: dict[str, TeacherText] = Field(default_factory=dict)
+    labelled_by: Literal["gold", "teacher"] = "gold"
 
     def explanation(self, data: DataKind) -> TeacherText | None:
         """Return the explanation that a student of this data kind learns from, if there is one."""

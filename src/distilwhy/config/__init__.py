@@ -16,7 +16,7 @@ from distilwhy.config.experiment import (
     TrainingSettings,
     load_experiment,
 )
-from distilwhy.config.teacher import TeacherSettings, TeachingSettings
+from distilwhy.config.teacher import OwnStep, TeacherSettings, TeachingSettings
 
 __all__ = [
     "LARGEST_SEED",
@@ -26,6 +26,7 @@ __all__ = [
     "Limits",
     "LoraSettings",
     "MethodSettings",
+    "OwnStep",
     "Precision",
     "PredictionSettings",
     "Settings",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -64,6 +65,7 @@ def validate(
     values: Any,
     source: str,
     remedy: str = "Every field is described in docs/config.md.",
+    context: Mapping[str, Any] | None = None,
 ) -> SettingsT:
     """Turn plain values into settings; all faults are reported together.
 
@@ -72,6 +74,7 @@ def validate(
         values: A mapping, as read from YAML.
         source: Where the values come from, for messages.
         remedy: What the user should do about a fault.
+        context: What the class's own checks need to know beside the values.
 
     Raises:
         ConfigError: When any field is unknown, missing or out of range.
@@ -79,7 +82,7 @@ def validate(
     if not isinstance(values, dict):
         raise ConfigError(f"{source} does not hold fields.", "Write 'field: value' lines.")
     try:
-        return model.model_validate(values)
+        return model.model_validate(values, context=context)
     except ValidationError as error:
         faults = [Fault(source, _with_known(what, model)) for what in describe(error)]
         raise_faults(ConfigError, source, faults, remedy)

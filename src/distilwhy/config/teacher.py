@@ -10,6 +10,27 @@ from pydantic import Field, field_validator, model_validator
 from distilwhy.config.backend import BackendSettings
 from distilwhy.config.base import KEY_REMEDY, Settings
 
+RESERVED = ("rationale", "critique", "revision", "counterfactual", "answer", "question")
+"""Names that a step of one's own cannot have."""
+
+
+class OwnStep(Settings):
+    """A step of one's own (docs/teaching.md)."""
+
+    name: str = Field(
+        pattern=r"^[a-z][a-z0-9_]*$",
+        description="Its name, under which annotations hold its texts; later steps' prompts may "
+        "use them as $name.",
+    )
+    prompts: str = Field(min_length=1, description="Its prompt file.")
+
+    @field_validator("name")
+    @classmethod
+    def _check_name(cls, value: str) -> str:
+        if value in (*RESERVED, "first", "second"):
+            raise ValueError(f"{value!r} is taken; choose another name")
+        return value
+
 
 class TeachingSettings(Settings):
     """How the teacher is asked."""
@@ -26,6 +47,19 @@ class TeachingSettings(Settings):
     )
     counterfactuals: Literal["all", "one"] = Field(
         "all", description="Argue for every wrong choice, or for one drawn by seed."
+    )
+    labels: Literal["gold", "teacher"] = Field(
+        "gold", description="Which answers are explained and learnt: gold, or the teacher's own."
+    )
+    rationales_from: Literal["label", "own_answer"] = Field(
+        "label",
+        description="Tell the teacher the answer to explain, or let it answer and keep only "
+        "rationales that lead to that answer (rejection sampling).",
+    )
+    rejected: Literal["drop", "label"] = Field(
+        "drop",
+        description="Where no own rationale is kept: leave the question without one, or ask again "
+        "with the answer given.",
     )
     critique_rounds: int = Field(
         1,
@@ -45,6 +79,9 @@ class TeachingSettings(Settings):
         0.0, ge=0, le=2, description="Temperature of sampling; 0 decodes greedily."
     )
     max_new_tokens: int = Field(96, ge=1, description="Token limit of one text.")
+    own_steps: tuple[OwnStep, ...] = Field(
+        (), description="Steps of your own, taken in this order after all others."
+    )
     chat: bool = Field(False, description="Use the model's chat template.")
     prompts: str | None = Field(
         None, description="Prompt file of your own (docs/teaching.md); the shipped one when unset."
@@ -72,11 +109,18 @@ class TeachingSettings(Settings):
 
     def _method_faults(self) -> list[str]:
         """Return which settings of methods lack what they need."""
+        own = self.rationales_from == "own_answer"
+        names = [step.name for step in self.own_steps]
         needs = {
             "critique_rounds above 1 need step 'revision'": self.critique_rounds > 1
             and "revision" not in self.steps,
             "samples above 1 need a temperature above 0": self.samples > 1
             and self.temperature == 0,
+            "rationales_from 'own_answer' needs step 'rationale'": own
+            and "rationale" not in self.steps,
+            "selection 'agreement' needs rationales_from 'own_answer'": not own
+            and self.selection == "agreement",
+            "own_steps: two have the same name": len(set(names)) < len(names),
         }
         return [fault for fault, there in needs.items() if there]
 

@@ -20,6 +20,7 @@ class ScriptedGenerator:
         write: Turns a prompt into a text; may raise, as a model may.
         likelihood: Turns a prompt and a continuation into a log-likelihood in nats.
         name: The model string that it goes by.
+        sample: Turns a prompt and the seed of sampling into a text; used at a temperature above 0.
     """
 
     def __init__(
@@ -27,12 +28,14 @@ class ScriptedGenerator:
         write: Callable[[str], str],
         likelihood: Callable[[str, str], float] | None = None,
         name: str = "scripted",
+        sample: Callable[[str, int], str] | None = None,
     ) -> None:
         self.name = name
         self.calls: list[str] = []
         """All prompts asked so far, in the order asked."""
         self._write = write
         self._likelihood = likelihood
+        self._sample = sample
 
     def generate(
         self, prompts: Iterable[str], decoding: Decoding
@@ -55,14 +58,17 @@ class ScriptedGenerator:
         return [self._likelihood(*pair) for pair in zip(prompts, continuations, strict=True)]
 
     def _generated(self, prompt: str, decoding: Decoding) -> Generated:
-        text = self._write(prompt)
+        sampled = self._sample if decoding.temperature > 0 else None
+        text = sampled(prompt, decoding.seed) if sampled else self._write(prompt)
         ends = [text.index(stop) for stop in decoding.stop if stop in text]
         text = text[: min(ends)] if ends else text
         words = text.split()
+        wanted = self._likelihood if decoding.logprobs else None
         over = len(words) > decoding.max_new_tokens
         return Generated(
             text=" ".join(words[: decoding.max_new_tokens]) if over else text,
             finish="length" if over else "stop",
             prompt_tokens=len(prompt.split()),
             completion_tokens=min(len(words), decoding.max_new_tokens),
+            logprob=wanted(prompt, text) if wanted else None,
         )

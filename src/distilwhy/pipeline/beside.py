@@ -1,13 +1,17 @@
-"""What lies beside an output: costs, the store of texts, rejected rows."""
+"""What lies beside an output: costs, outcome, the store of texts, rejected rows."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from distilwhy.files import read_json, write_json, write_records
-from distilwhy.records import PredictionSummary, Record, TrainingSummary
+from distilwhy.progress import say
+from distilwhy.records import Example, PredictionSummary, Record, TrainingSummary
+from distilwhy.tasks.rows import Reject, write_rejects
 from distilwhy.teaching.cost import TeachingCost
+from distilwhy.teaching.outcome import Outcome
 
 if TYPE_CHECKING:
     from distilwhy.inference.predict import Predicted
@@ -50,6 +54,34 @@ def read_cost(annotations: Path) -> TeachingCost | None:
     """Return what the teacher cost, or ``None`` for annotations from elsewhere."""
     path = cost_path(annotations)
     return TeachingCost.model_validate(read_json(path)) if path.is_file() else None
+
+
+def outcome_path(annotations: Path) -> Path:
+    """Return where what the methods of generation brought lies."""
+    return annotations.with_name(f"{annotations.stem}.outcome.json")
+
+
+def read_outcome(annotations: Path) -> Outcome | None:
+    """Return what the methods brought, or ``None`` for annotations from elsewhere."""
+    path = outcome_path(annotations)
+    return Outcome.model_validate(read_json(path)) if path.is_file() else None
+
+
+def write_outcome(annotations: Path, outcome: Outcome, unlabelled: Sequence[Example]) -> None:
+    """Write what the methods brought, and which examples the teacher gave no label.
+
+    Args:
+        annotations: The annotations file that both belong to.
+        outcome: What the methods brought.
+        unlabelled: Examples left out of the annotations.
+    """
+    write_json(outcome_path(annotations), outcome.model_dump(mode="json", exclude_none=True))
+    if unlabelled:
+        path = rejects_path(annotations) / f"{annotations.stem}-unlabelled.jsonl"
+        reason = "no answer of the teacher names a choice"
+        rejects = [Reject(e.id, reason, e.model_dump(mode="json")) for e in unlabelled]
+        write_rejects(path, rejects)
+        say(f"{len(unlabelled)} examples have no label and were left out; they are in {path}.")
 
 
 def write_predictions(out: Path, predicted: Predicted, training: Path | None) -> None:

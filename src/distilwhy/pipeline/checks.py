@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from distilwhy.config import Condition, Experiment
+from distilwhy.config import Condition, Experiment, TeachingSettings
 from distilwhy.errors import ConfigError, DataError, Fault, raise_faults
 from distilwhy.evaluation.accuracy import check_answers_known
 from distilwhy.manifests import manifest_path
@@ -35,7 +35,7 @@ def check_experiment(experiment: Experiment, cells: Sequence[Cell], base: Path |
     _check_folders(cells)
     if experiment.teacher is not None:
         family = load_task(experiment.task, base).family
-        check_texts(experiment.conditions, [_asked_for(experiment.teacher.steps, family)])
+        check_texts(experiment.conditions, [_asked_for(experiment.teacher, family)])
     # A finished cell needs its base model no more, and looking for models takes seconds.
     unfinished = [cell for cell in cells if not manifest_path(cell.trained).is_file()]
     if unfinished:
@@ -105,9 +105,9 @@ def _check_folders(cells: Sequence[Cell]) -> None:
                 )
 
 
-def _asked_for(steps: Sequence[str], family: Family) -> Annotation:
+def _asked_for(teacher: TeachingSettings, family: Family) -> Annotation:
     """Return an annotation that holds a text of every step that the teacher is asked for."""
-    text = TeacherText(text="text")
+    text, steps = TeacherText(text="text"), teacher.steps
     example = Example(
         id="x", question="x", choices=("yes", "no"), answer="yes", context="x", family=family
     )
@@ -118,4 +118,5 @@ def _asked_for(steps: Sequence[str], family: Family) -> Annotation:
         critique=text if "critique" in steps else None,
         revision=text if "revision" in steps else None,
         counterfactuals={"no": text} if "counterfactual" in steps else {},
+        extra={step.name: text for step in teacher.own_steps},
     )

@@ -208,9 +208,12 @@ class ExperimentRun:
     def _teacher_settings(self) -> TeacherSettings:
         settings = self.experiment.teacher
         assert settings is not None
-        if settings.prompts is None:
-            return settings
-        return settings.model_copy(update={"prompts": str(self._given(settings.prompts))})
+        own = [
+            step.model_copy(update={"prompts": str(self._given(step.prompts))})
+            for step in settings.own_steps
+        ]
+        prompts = None if settings.prompts is None else str(self._given(settings.prompts))
+        return settings.model_copy(update={"prompts": prompts, "own_steps": tuple(own)})
 
     def _free_teacher(self) -> None:
         """Give the teacher's memory back before students are trained."""

@@ -30,6 +30,7 @@ from distilwhy.pipeline.beside import (
     read_costs,
     rejects_path,
     store_path,
+    write_outcome,
     write_predictions,
 )
 from distilwhy.pipeline.checks import check_ids
@@ -44,6 +45,7 @@ from distilwhy.records import (
 )
 from distilwhy.tasks import Split, load_task
 from distilwhy.tasks.base import checked_split
+from distilwhy.teaching.own_steps import load_own_steps
 
 if TYPE_CHECKING:
     from distilwhy.generators.base import Generator
@@ -108,6 +110,7 @@ def generate(
             progress=advance,
         )
     write_json(cost_path(out), result.cost.model_dump(mode="json"))
+    write_outcome(out, result.outcome, result.unlabelled)
     write_records(out, result.annotations)
     write_manifest(out, run)
     return list(result.annotations)
@@ -315,6 +318,7 @@ def _asking(teacher: TeacherSettings, examples: Sequence[Example], seed: int) ->
     return {
         "teacher": teacher.model_dump(mode="json", exclude=NO_TEXT_CHANGES),
         "prompts": [load_prompts(family, teacher.prompts).digest for family in families],
+        "own_steps": [p.digest for family in families for p in load_own_steps(teacher, family)],
         "seed": seed,
         **_content(examples),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from functools import cache
 from pathlib import Path
 from string import Template
@@ -20,7 +21,8 @@ REMEDY = "docs/teaching.md shows what a prompt file holds."
 Templated = Literal["rationale", "critique", "revision"]
 """Steps that have wording of their own."""
 
-COMMON_NAMES = frozenset({"question", "answer", "first", "second", "First"})
+ADJECTIVE_NAMES = frozenset({"first", "second", "First"})
+COMMON_NAMES = ADJECTIVE_NAMES | {"question", "answer"}
 STEP_NAMES: dict[Templated, frozenset[str]] = {
     "rationale": COMMON_NAMES,
     "critique": COMMON_NAMES | {"explanation", "critique_request"},
@@ -29,25 +31,13 @@ STEP_NAMES: dict[Templated, frozenset[str]] = {
 """What a step's block can be filled with; all but the adjectives must stand in it."""
 
 
-class WorkedExample(Settings):
-    """One worked example: its texts serve the prompts of all steps."""
+class WorkedQuestion(Settings):
+    """The question of a worked example."""
 
     context: str | None = Field(None, description="Context, or premise of an inference task.")
     question: str = Field(min_length=1, description="Question, or hypothesis.")
     choices: tuple[str, ...] = Field(min_length=2, description="Choices in the order shown.")
     answer: str = Field(min_length=1, description="The right choice.")
-    rationale: str = Field(min_length=1, description="A good explanation of the answer.")
-    flawed_rationale: str = Field(min_length=1, description="An explanation with the flaw.")
-    flaw: str = Field(min_length=1, description="Name of the flaw.")
-    critique: str = Field(min_length=1, description="A critique that names the flaw.")
-    revision: str = Field(min_length=1, description="The explanation without the flaw.")
-
-    @field_validator("rationale", "flawed_rationale", "critique", "revision")
-    @classmethod
-    def _check_text(cls, value: str) -> str:
-        if "\n" in value or value != value.strip():
-            raise ValueError("must be one line without spaces around it")
-        return value
 
     @model_validator(mode="after")
     def _check_example(self) -> Self:
@@ -67,6 +57,32 @@ class WorkedExample(Settings):
             context=self.context,
             family=family,
         )
+
+    @staticmethod
+    def one_line(text: str) -> str:
+        """Return a text that is one line.
+
+        Raises:
+            ValueError: When it is not.
+        """
+        if "\n" in text or text != text.strip():
+            raise ValueError("must be one line without spaces around it")
+        return text
+
+
+class WorkedExample(WorkedQuestion):
+    """One worked example: its texts serve the prompts of all steps."""
+
+    rationale: str = Field(min_length=1, description="A good explanation of the answer.")
+    flawed_rationale: str = Field(min_length=1, description="An explanation with the flaw.")
+    flaw: str = Field(min_length=1, description="Name of the flaw.")
+    critique: str = Field(min_length=1, description="A critique that names the flaw.")
+    revision: str = Field(min_length=1, description="The explanation without the flaw.")
+
+    @field_validator("rationale", "flawed_rationale", "critique", "revision")
+    @classmethod
+    def _check_text(cls, value: str) -> str:
+        return cls.one_line(value)
 
 
 class RequestPair(Settings):
@@ -119,7 +135,14 @@ class Prompts(Settings):
     ) -> dict[Templated, StepTemplate]:
         faults = [f"{step} is missing" for step in STEP_NAMES if step not in value]
         for step, template in value.items():
-            faults += _template_faults(step, template)
+            needed = STEP_NAMES[step] - ADJECTIVE_NAMES
+            faults += template_faults(
+                template.header,
+                template.block,
+                needed=needed,
+                allowed=STEP_NAMES[step],
+                place=f"{step}.",
+            )
         if faults:
             raise ValueError("; ".join(faults))
         return value
@@ -143,23 +166,30 @@ class Prompts(Settings):
         return sha256_json(self.model_dump(mode="json"))
 
 
-def _template_faults(step: Templated, template: StepTemplate) -> list[str]:
-    """Return what is wrong with the ``$names`` of a step's wording."""
-    header, block = Template(template.header), Template(template.block)
-    if not (header.is_valid() and block.is_valid()):
-        return [f"{step}: a lone $ (write $$ for a dollar sign)"]
-    names = set(block.get_identifiers())
-    adjectives = {"first", "second", "First"}
-    faults = [
-        f"{step}.block lacks ${name}" for name in sorted(STEP_NAMES[step] - adjectives - names)
-    ]
-    faults += [f"{step}.block has unknown ${name}" for name in sorted(names - STEP_NAMES[step])]
+def template_faults(
+    header: str, block: str, *, needed: Set[str], allowed: Set[str], place: str = ""
+) -> list[str]:
+    """Return what is wrong with the ``$names`` of a step's wording.
+
+    Args:
+        header: First paragraph of a prompt; only adjectives may stand in it.
+        block: One question.
+        needed: Names that must stand in the block.
+        allowed: Names that may stand in it.
+        place: Where they stand in the file, with a full stop.
+    """
+    opening, asked = Template(header), Template(block)
+    if not (opening.is_valid() and asked.is_valid()):
+        return [f"{place}header or {place}block has a lone $ (write $$ for a dollar sign)"]
+    names = set(asked.get_identifiers())
+    faults = [f"{place}block lacks ${name}" for name in sorted(needed - names)]
+    faults += [f"{place}block has unknown ${name}" for name in sorted(names - allowed)]
     faults += [
-        f"{step}.header has unknown ${name}"
-        for name in sorted(set(header.get_identifiers()) - adjectives)
+        f"{place}header has unknown ${name}"
+        for name in sorted(set(opening.get_identifiers()) - ADJECTIVE_NAMES)
     ]
-    if "\n\n" in template.block.strip():
-        faults.append(f"{step}.block has a blank line (blank lines separate questions)")
+    if "\n\n" in block.strip():
+        faults.append(f"{place}block has a blank line (blank lines separate questions)")
     return faults
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 from distilwhy.errors import ConfigError
@@ -113,6 +114,28 @@ def counterfactual_view(annotation: Annotation, options: ViewOptions) -> list[Ro
     return rows
 
 
+OWN = "extra:"
+"""Front of the names of views that are made of a user's own teaching steps."""
+
+
+def find_view(name: str) -> View:
+    """Return a view by name: a registered one, or ``extra:STEP`` for a step of the user's own.
+
+    Raises:
+        ConfigError: When there is none.
+    """
+    return partial(_own_view, name) if name.startswith(OWN) else VIEWS.get(name)
+
+
+def _own_view(name: str, annotation: Annotation, options: ViewOptions) -> list[Row]:
+    """``[STEP]`` question -> the text of the user's own step."""
+    step = name.removeprefix(OWN)
+    example, text = annotation.example, annotation.extra.get(step)
+    if text is None or not text.text:
+        return []
+    return [Row(example.id, name, source_text(step, example), text.text)]
+
+
 def _wrong_choices(annotation: Annotation, options: ViewOptions) -> Sequence[str]:
     """Return the wrong choices argued for: all, or one drawn from (seed, example id)."""
     example = annotation.example
@@ -143,7 +166,7 @@ def make_rows(
     Raises:
         ConfigError: When a view finds its text in no annotation at all.
     """
-    makers = {name: VIEWS.get(name) for name in views}
+    makers = {name: find_view(name) for name in views}
     grouped = [
         [row for maker in makers.values() for row in maker(annotation, options)]
         for annotation in annotations

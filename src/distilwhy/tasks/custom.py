@@ -12,6 +12,7 @@ from pydantic import Field, field_validator, model_validator
 from distilwhy.config import Settings, validate
 from distilwhy.records import LETTERS, Example, Family
 from distilwhy.tasks import esnli, strategyqa
+from distilwhy.tasks.base import Split
 from distilwhy.tasks.rows import Row, is_blank, text_of
 from distilwhy.tasks.table import TableSettings, TableTask
 
@@ -44,6 +45,9 @@ class CustomSettings(TableSettings):
     columns: Columns = Field(description="Which columns hold what.")
     labels: dict[str, str] | None = Field(
         None, description="The same choices for every question: a list, or raw value -> label."
+    )
+    unlabelled: tuple[Split, ...] = Field(
+        (), description="Splits whose rows may lack the answer, e.g. [train]; see teacher.labels."
     )
     answer_form: AnswerForm = Field("text", description="How the answer column names the choice.")
     separator: str = Field("|", min_length=1, description="Separates choices in a text column.")
@@ -102,6 +106,13 @@ class CustomSettings(TableSettings):
             family=self.family,
         )
 
+    def read_unlabelled(self, row: Row, fallback_id: str) -> Example:
+        """Make an example of a row that may lack its answer; as :meth:`read` otherwise."""
+        if self.columns.answer is None or not is_blank(row, self.columns.answer):
+            return self.read(row, fallback_id)
+        columns = self.columns.model_copy(update={"answer": None})
+        return self.model_copy(update={"columns": columns}).read(row, fallback_id)
+
     def _context(self, row: Row) -> str | None:
         column = self.columns.context
         # A premise must be there; other questions may do without the text that they refer to.
@@ -149,7 +160,16 @@ def custom_task(values: Mapping[str, Any], base: Path | None) -> TableTask:
     """
     name = values.get("name")
     settings = validate(CustomSettings, dict(values), f"task {name}" if name else "task")
-    return TableTask(settings, settings.family, settings.read, settings.columns.names, base=base)
+    columns = settings.columns.names
+    optional = tuple(name for name in columns if name != settings.columns.answer)
+    return TableTask(
+        settings,
+        settings.family,
+        settings.read,
+        columns,
+        base=base,
+        otherwise=dict.fromkeys(settings.unlabelled, (settings.read_unlabelled, optional)),
+    )
 
 
 def _plain(value: Any) -> Any:

@@ -56,6 +56,7 @@ class TableTask:
             this task has no such split.
         base: Folder that relative paths start from; ``None`` is the working folder.
         rejects: Folder for rejects files, one a split.
+        otherwise: Splits that are read by another reader, and the columns that those must have.
     """
 
     settings: TableSettings
@@ -65,6 +66,7 @@ class TableTask:
     split_names: Mapping[Split, tuple[str, ...]] = field(default_factory=lambda: SPLIT_NAMES)
     base: Path | None = None
     rejects: Path = Path("rejects")
+    otherwise: Mapping[Split, tuple[RowReader, tuple[str, ...]]] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -75,9 +77,10 @@ class TableTask:
         """Return the examples of a split; see :class:`distilwhy.tasks.base.Task`."""
         rows = read_split(self.settings, self.split_names[split], split, self.base)
         subject = f"{self.name} {split}"
-        check_columns(rows, self.columns, f"{subject} ({rows[0][0]})" if rows else subject)
+        reader, columns = self.otherwise.get(split, (self.reader, self.columns))
+        check_columns(rows, columns, f"{subject} ({rows[0][0]})" if rows else subject)
         self._check_drawn()
-        examples, bad = read_examples(rows, self.reader, split)
+        examples, bad = read_examples(rows, reader, split)
         out = self.rejects / f"{self.name}-{split}.jsonl"
         settle_rejects(subject, len(rows), bad, self.settings.max_rejects, out)
         return draw(examples, limit, seed)
@@ -89,7 +92,9 @@ class TableTask:
         """
         if self.settings.fractions is None:
             return
-        _, bad = read_examples(all_rows(self.settings, self.base), self.reader, "row")
+        readers = [reader for reader, _ in self.otherwise.values()]
+        reader = next(iter(readers), self.reader)
+        _, bad = read_examples(all_rows(self.settings, self.base), reader, "row")
         faults = [Fault(item.place, item.reason) for item in bad if DUPLICATE in item.reason]
         raise_faults(DataError, self.name, faults, "Give each row its own id.")
 

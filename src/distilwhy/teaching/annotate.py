@@ -14,7 +14,9 @@ from distilwhy.teaching.asking import TextSource, stored_teacher
 from distilwhy.teaching.cost import CostTally, TeachingCost
 from distilwhy.teaching.drafts import Draft
 from distilwhy.teaching.gates import FlagCounts, count_flags
-from distilwhy.teaching.plan import PLAN, planned
+from distilwhy.teaching.outcome import Outcome, outcome_of
+from distilwhy.teaching.own_steps import load_own_steps
+from distilwhy.teaching.plan import carry_out, planned
 from distilwhy.teaching.steps import Asking
 from distilwhy.teaching.waves import TeachingRun
 
@@ -23,14 +25,18 @@ class AnnotationResult(Record):
     """The annotations of a run and what was noticed on the way.
 
     Args:
-        annotations: One for each example, in the examples' order.
+        annotations: One for each example with a label, in the examples' order.
         counts: By step, how many texts there are and how many failed each gate.
         cost: Texts, tokens and seconds.
+        outcome: What the methods of generation brought.
+        unlabelled: With ``labels: teacher``, the examples that it gave no readable answer to.
     """
 
     annotations: tuple[Annotation, ...]
     counts: dict[str, FlagCounts]
     cost: TeachingCost
+    outcome: Outcome
+    unlabelled: tuple[Example, ...] = ()
 
 
 def annotate(
@@ -49,7 +55,7 @@ def annotate(
     skipped and counted.
 
     Args:
-        examples: Examples with answers.
+        examples: Examples, with answers unless the teacher's own are the labels.
         generator: The teacher.
         settings: Steps, methods, shots and decoding.
         seed: The experiment's seed, from which all draws are made.
@@ -57,11 +63,11 @@ def annotate(
         progress: Called with (texts done, texts in all), also for texts from the store.
 
     Raises:
-        DataError: When examples have no answer, or the store cannot be used.
+        DataError: When labels are missing, or the store cannot be used.
         ConfigError: When the prompt file cannot be used, or the teacher cannot do what is asked.
         StageError: When the teacher leaves prompts unanswered.
     """
-    _check_answers(examples)
+    _check_answers(examples, settings)
     with stored_teacher(generator, store_path) as source:
         return annotate_from(source, examples, settings, seed=seed, progress=progress)
 
@@ -76,20 +82,45 @@ def annotate_from(
 ) -> AnnotationResult:
     """Annotate examples with the texts of a source; as :func:`annotate` otherwise."""
     asking = {
-        family: Asking(load_prompts(family, settings.prompts), settings, seed)
+        family: Asking(
+            load_prompts(family, settings.prompts), settings, seed, load_own_steps(settings, family)
+        )
         for family in sorted({example.family for example in examples})
     }
-    drafts = [Draft(example, asking[example.family]) for example in examples]
-    total = sum(planned(examples, settings).values())
+    drafts = [_draft(example, asking[example.family]) for example in examples]
+    total = sum(planned(examples, settings).values()) * settings.samples
     run = TeachingRun(source, settings, seed, CostTally(), total, progress)
-    for work in PLAN:
-        work(run, drafts)
-    annotations = tuple(draft.annotation(source.name) for draft in drafts)
+    labelled = carry_out(run, drafts)
+    if examples and not labelled:
+        raise DataError(
+            f"{source.name} answered none of {len(examples)} questions readably, so none has a "
+            "label.",
+            "Take another teacher, or labels: gold.",
+        )
+    annotations = tuple(draft.annotation(source.name) for draft in labelled)
     return AnnotationResult(
-        annotations=annotations, counts=count_flags(annotations), cost=run.tally.cost()
+        annotations=annotations,
+        counts=count_flags(annotations),
+        cost=run.tally.cost(),
+        outcome=outcome_of(drafts, settings),
+        unlabelled=tuple(draft.example for draft in drafts if draft.example.answer is None),
     )
 
 
-def _check_answers(examples: Sequence[Example]) -> None:
+def _draft(example: Example, asking: Asking) -> Draft:
+    """Begin an annotation; a gold answer that is not the label is put where no prompt sees it."""
+    if asking.settings.labels == "gold":
+        return Draft(example, asking, gold=example.answer)
+    return Draft(example.model_copy(update={"answer": None}), asking, gold=example.answer)
+
+
+def _check_answers(examples: Sequence[Example], settings: TeachingSettings) -> None:
+    if settings.labels == "teacher":
+        return
     faults = [Fault(e.id, "the example has no answer") for e in examples if e.answer is None]
-    raise_faults(DataError, "the task", faults, "The teacher explains known answers; give them.")
+    raise_faults(
+        DataError,
+        "the task",
+        faults,
+        "The teacher explains known answers; give them, or set labels: teacher.",
+    )

@@ -16,7 +16,8 @@ class StepCost(Record):
         texts: Texts wanted.
         asked: Of these, asked in this run.
         from_store: Of these, answered by an earlier run, or by an equal prompt of this one.
-        skipped: Of these, not asked because the text that they build on is empty.
+        skipped: Of these, not asked: what they build on is missing or empty, or there was no more
+            need of them (settled rounds, rationales that are kept already).
         prompt_tokens: Prompt tokens asked in this run; a shared prefix counts in each prompt.
         completion_tokens: Tokens generated in this run.
         stored_prompt_tokens: Prompt tokens behind the texts from the store.

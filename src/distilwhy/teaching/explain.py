@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from distilwhy.config import TeachingSettings
 from distilwhy.teaching.drafts import Draft
 from distilwhy.teaching.draws import draw_wrong_choice
 from distilwhy.teaching.steps import counterfactual_prompt, rationale_prompt
@@ -17,9 +18,11 @@ def explain(run: TeachingRun, drafts: Sequence[Draft]) -> None:
     the right choice would give.
     """
     places: list[tuple[Draft, str]] = []
+    told = [draft for draft in drafts if may_be_told(run.settings) and not draft.kept]
+    run.skip("rationale", len(drafts) - len(told) if may_be_told(run.settings) else 0)
+    for draft in told:
+        places.append((draft, draft.label))
     for draft in drafts:
-        if "rationale" in run.settings.steps:
-            places.append((draft, draft.label))
         places += [(draft, choice) for choice in argued_for(run, draft)]
     wanted = [_wanted(draft, choice) for draft, choice in places]
     for (draft, choice), text in zip(places, run.texts(wanted), strict=True):
@@ -27,6 +30,12 @@ def explain(run: TeachingRun, drafts: Sequence[Draft]) -> None:
             draft.rationale = text
         else:
             draft.counterfactuals[choice] = text
+
+
+def may_be_told(settings: TeachingSettings) -> bool:
+    """Return whether the teacher is told an answer to explain, at least where none is kept."""
+    told = settings.rationales_from == "label" or settings.rejected == "label"
+    return told and "rationale" in settings.steps
 
 
 def argued_for(run: TeachingRun, draft: Draft) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from functools import lru_cache
 from operator import eq
 from typing import Literal
 
-from distilwhy.records import Annotation, Example, Record, TeacherText
+from distilwhy.records import Annotation, Example, Record, Round, TeacherText
 from distilwhy.tasks.answers import normalise, stated_answer
 from distilwhy.tasks.words import content_words, words
 from distilwhy.teaching.cleaning import clean, cut_to_sentence, ends_sentence
@@ -122,30 +122,35 @@ def gate(text: str, example: Example, target: str | None, finish: Finish) -> tup
 
 
 def count_flags(annotations: Iterable[Annotation]) -> dict[str, FlagCounts]:
-    """Return, for each step, how many texts there are and how many failed each gate."""
+    """Return, for each step, how many texts there are and how many failed each gate.
+
+    All rounds of critique and revision count.
+    """
     totals: Counter[str] = Counter()
-    flags: dict[str, Counter[str]] = {step: Counter() for step in STEPS}
+    flags: dict[str, Counter[str]] = {step: Counter() for step in STEPS}  # in this order
     for annotation in annotations:
         for step, text in _texts(annotation):
             totals[step] += 1
-            flags[step].update(text.flags)
+            flags.setdefault(step, Counter()).update(text.flags)
     return {
         step: FlagCounts(
             n=totals[step], flags={name: flags[step][name] for name in GATES if flags[step][name]}
         )
-        for step in STEPS
+        for step in flags
         if totals[step]
     }
 
 
 def _texts(annotation: Annotation) -> Iterator[tuple[str, TeacherText]]:
-    single = {
-        "rationale": annotation.rationale,
-        "critique": annotation.critique,
-        "revision": annotation.revision,
-    }
-    yield from ((step, text) for step, text in single.items() if text is not None)
-    yield from (("counterfactual", text) for text in annotation.counterfactuals.values())
+    rounds = annotation.rounds or (
+        Round(critique=annotation.critique, revision=annotation.revision),
+    )
+    texts = [("rationale", annotation.rationale)]
+    for one in rounds:
+        texts += [("critique", one.critique), ("revision", one.revision)]
+    texts += [("counterfactual", text) for text in annotation.counterfactuals.values()]
+    texts += annotation.extra.items()
+    yield from ((step, text) for step, text in texts if text is not None)
 
 
 def is_empty(gated: Gated) -> bool:

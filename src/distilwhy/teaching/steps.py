@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -10,6 +11,7 @@ from distilwhy.config import TeachingSettings
 from distilwhy.errors import ConfigError, DataError
 from distilwhy.generators.base import Decoding
 from distilwhy.prompts.library import Prompts, Templated, WorkedExample
+from distilwhy.prompts.own import OwnPrompts
 from distilwhy.prompts.wording import SEPARATOR, fill, one_line, shown_question
 from distilwhy.records import Example
 from distilwhy.teaching.draws import (
@@ -19,15 +21,14 @@ from distilwhy.teaching.draws import (
     draw_flaw,
 )
 
-Step = Literal["rationale", "counterfactual", "critique", "revision", "answer"]
-
 
 @dataclass(frozen=True)
 class StepPrompt:
     """One request to the teacher.
 
     Args:
-        step: The step it belongs to.
+        step: The step it belongs to: ``rationale``, ``counterfactual``, ``critique``,
+            ``revision``, ``answer``, or the name of a user's own step.
         prompt: The whole prompt; the teacher's text follows on its last line.
         prefix: Its beginning that does not depend on the example, textually equal for equal
             draws, so that a local model computes it once. Its last token may differ from the
@@ -37,7 +38,7 @@ class StepPrompt:
             answers itself.
     """
 
-    step: Step
+    step: str
     prompt: str
     prefix: str
     decoding: Decoding
@@ -52,6 +53,7 @@ class Asking:
         prompts: The family's prompt content.
         settings: How the teacher is asked.
         seed: The experiment's seed.
+        own: The prompt content of a user's own steps, in order.
 
     Raises:
         ConfigError: When there are fewer worked examples than shots.
@@ -60,6 +62,7 @@ class Asking:
     prompts: Prompts
     settings: TeachingSettings
     seed: int
+    own: tuple[OwnPrompts, ...] = ()
 
     def __post_init__(self) -> None:
         available = len(self.prompts.worked_examples)
@@ -189,6 +192,32 @@ def revision_prompt(
     return _assemble("revision", _prefix("revision", pair, asking), last, asking, gold)
 
 
+def own_prompt(
+    example: Example, name: str, prompts: OwnPrompts, given: Mapping[str, str], asking: Asking
+) -> StepPrompt:
+    """Ask for the text of a step of the user's own.
+
+    Args:
+        example: The example.
+        name: The step's name.
+        prompts: The step's prompt content.
+        given: The texts that the step builds on, by name, each one line.
+        asking: What all prompts have in common.
+    """
+    pool = adjective_pool(prompts.adjectives, asking.settings.adjective_pairs, asking.seed)
+    pair = draw_adjectives(pool, asking.seed, example.id, name)
+    parts = [fill(prompts.header, pair)] if prompts.header.strip() else []
+    for worked in prompts.worked_examples[: asking.settings.shots]:
+        question = shown_question(worked.example(prompts.family))
+        opening = fill(prompts.block, pair, question=question, answer=worked.answer, **worked.given)
+        parts.append(f"{opening} {worked.text}")
+    prefix = SEPARATOR.join(parts) + SEPARATOR
+    last = fill(
+        prompts.block, pair, question=shown_question(example), answer=_gold(example), **given
+    )
+    return _assemble(name, prefix, last, asking, None)
+
+
 def split_answer(text: str, example: Example) -> tuple[str, str]:
     """Take the text of an answer prompt apart.
 
@@ -259,7 +288,7 @@ def _may_find_nothing(pair: AdjectivePair, asking: Asking) -> str:
     return SEPARATOR.join(parts) + SEPARATOR
 
 
-def _assemble(step: Step, prefix: str, last: str, asking: Asking, target: str | None) -> StepPrompt:
+def _assemble(step: str, prefix: str, last: str, asking: Asking, target: str | None) -> StepPrompt:
     return StepPrompt(step, prefix + last, prefix, asking.decoding(), target)
 
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from distilwhy.config import MethodSettings
 from distilwhy.errors import ConfigError
 from distilwhy.registry import Registry
-from distilwhy.students.views import VIEWS
+from distilwhy.students.views import find_view
 
 Weights = Callable[[float, float, float], dict[str, float]]
 """From alpha, beta, gamma (each in [0, 1]) to the weight of each view."""
@@ -74,7 +74,7 @@ def resolve_method(settings: MethodSettings) -> Method:
     if settings.views is not None:
         weights = settings.views
         for view in weights:
-            VIEWS.get(view)
+            find_view(view)
     else:
         weights = METHODS.get(settings.method)(settings.alpha, settings.beta, settings.gamma)
     kept = {view: float(weight) for view, weight in weights.items() if weight > 0}

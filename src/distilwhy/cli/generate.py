@@ -22,7 +22,7 @@ from distilwhy.cli.shared import (
 
 def generate(
     task: TaskName,
-    teacher: Annotated[str, typer.Option(help="Teacher, e.g. embedded, hf:NAME, gguf:FILE.")],
+    teacher: Annotated[str, typer.Option(help="Teacher, e.g. embedded, hf:NAME, openai:NAME.")],
     out: Annotated[Path, typer.Option(help="Annotations file to write.")],
     source: Source = None,
     split: Annotated[str, typer.Option(help="Split: train, validation or test.")] = "train",
@@ -38,7 +38,13 @@ def generate(
         str | None, typer.Option(help="Pairs of adjectives drawn from, or all.")
     ] = None,
     max_new_tokens: Annotated[int | None, typer.Option(help="Token limit of one text.")] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Prompts at once.")] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(help="Prompts at once, of a local model.")
+    ] = None,
+    precision: Annotated[str | None, typer.Option(help="Local model: auto, fp32 or bf16.")] = None,
+    concurrency: Annotated[int | None, typer.Option(help="Requests at once, to a server.")] = None,
+    timeout: Annotated[float | None, typer.Option(help="Seconds that a request may take.")] = None,
+    api_key_file: Annotated[str | None, typer.Option(help="File with the server's key.")] = None,
     chat: Annotated[bool, typer.Option(help="Use the model's chat template.")] = False,
     prompts: Annotated[str | None, typer.Option(help="A prompt file of your own.")] = None,
     seed: Seed = 0,
@@ -57,6 +63,10 @@ def generate(
         adjective_pairs=adjective_pairs,
         max_new_tokens=max_new_tokens,
         batch_size=batch_size,
+        precision=precision,
+        concurrency=concurrency,
+        timeout=timeout,
+        api_key_file=api_key_file,
         prompts=prompts,
     )
     settings = settings_of(TeacherSettings, {"model": teacher, "chat": chat, **chosen}, "generate")

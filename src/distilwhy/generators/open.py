@@ -59,3 +59,14 @@ def open_recorded(model: str, settings: BackendSettings) -> Generator:
     from distilwhy.generators.recorded import RecordedGenerator
 
     return RecordedGenerator(Path(parse_model(model).target))
+
+
+@BACKENDS.register("https")
+@BACKENDS.register("http")
+@BACKENDS.register("ollama")
+@BACKENDS.register("openai")
+def open_server(model: str, settings: BackendSettings) -> Generator:
+    """Reach an OpenAI-compatible server."""
+    from distilwhy.generators.openai_api import OpenAIGenerator
+
+    return OpenAIGenerator(model, settings)

@@ -67,6 +67,30 @@ class StageError(Exception):
     """A stage could not finish for a reason that is not the user's mistake; exit code 1."""
 
 
+class StoppedError(Exception):
+    """Work ended early on purpose: a budget or the user ended it; all that was done is kept.
+
+    Args:
+        why: One sentence that says what ended it.
+        code: Exit code of the command line.
+        setting: The setting of the budget that is reached, e.g. ``usd``; ``None`` for an interrupt.
+    """
+
+    def __init__(self, why: str, code: int, setting: str | None = None) -> None:
+        self.code = code
+        self.setting = setting
+        self.missing: dict[str, int] = {}
+        """By step, how many texts are missing."""
+        self.enough: float | None = None
+        """The value of the setting that is likely to be enough, where something tells."""
+        super().__init__(why)
+
+    def __str__(self) -> str:
+        parts = [f"{count:,} {step}" for step, count in self.missing.items() if count]
+        told = f" Texts still missing: {', '.join(parts)}." if parts else ""
+        return f"{self.args[0]}{told}"
+
+
 FAULTS_SHOWN = 20
 
 

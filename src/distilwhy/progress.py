@@ -14,13 +14,16 @@ LINE_SECONDS = 15.0
 class Advance(Protocol):
     """Tells how far work is."""
 
-    def __call__(self, done: int, total: int | None = None, note: str = "") -> None:
+    def __call__(
+        self, done: int, total: int | None = None, note: str = "", before: int | None = None
+    ) -> None:
         """Show it.
 
         Args:
             done: Units done so far.
             total: Units in all, where that is known only now.
             note: A short note, such as the loss.
+            before: Of these, units that say nothing of this run's rate, where known only now.
         """
 
 
@@ -62,7 +65,10 @@ def progress_bar(label: str, total: int, before: int = 0) -> Iterator[Advance]:
     with Progress(*columns, console=Console(stderr=True)) as bar:
         task = bar.add_task(label, total=total, completed=before, note="")
 
-        def advance(done: int, total: int | None = None, note: str = "") -> None:
+        # The bar takes its rate from the last seconds, in which nothing of an earlier run falls.
+        def advance(
+            done: int, total: int | None = None, note: str = "", before: int | None = None
+        ) -> None:
             bar.update(task, completed=done, total=total, note=note)
 
         yield advance
@@ -73,16 +79,19 @@ def _log_lines(label: str, total: int, before: int) -> Iterator[Advance]:
     start = time.monotonic()
     last = start
     whole = total
-    shown = before
+    shown = earlier = before
 
-    def advance(done: int, total: int | None = None, note: str = "") -> None:
-        nonlocal last, whole, shown
+    def advance(
+        done: int, total: int | None = None, note: str = "", before: int | None = None
+    ) -> None:
+        nonlocal last, whole, shown, earlier
         whole = total or whole
+        earlier = earlier if before is None else before
         now = time.monotonic()
         ends = done >= whole > 0 and now > last and done != shown
         if now - last >= LINE_SECONDS or ends:
             last, shown = now, done
-            rate = (done - before) / max(now - start, 1e-9)
+            rate = (done - earlier) / max(now - start, 1e-9)
             left = (whole - done) / rate if rate else 0.0
             say(f"{label}: {done}/{whole}, {rate:.2f}/s, {left:.0f} s left {note}".rstrip())
 

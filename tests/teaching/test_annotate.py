@@ -164,7 +164,7 @@ def test_progress_reaches_its_total_also_from_the_store(tmp_path: Path) -> None:
             SETTINGS,
             seed=0,
             store_path=tmp_path / "t.jsonl",
-            progress=lambda done, total: seen.append((done, total)),  # noqa: B023
+            progress=lambda done, total, *_: seen.append((done, total)),  # noqa: B023
         )
         assert seen == sorted(seen)
         assert seen[-1] == (20, 20)

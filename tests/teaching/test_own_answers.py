@@ -157,7 +157,7 @@ def test_questions_without_a_readable_answer_are_left_out(tmp_path: Path) -> Non
         settings.model_copy(update={"rationales_from": "label"}),
         seed=0,
         store_path=tmp_path / "t.jsonl",
-        progress=lambda done, total: seen.append((done, total)),
+        progress=lambda done, total, *_: seen.append((done, total)),
     )
     assert [a.example.id for a in result.annotations] == ["q0", "q1", "q3"]
     assert [example.id for example in result.unlabelled] == ["q2"]

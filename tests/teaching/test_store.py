@@ -80,15 +80,6 @@ def test_each_line_is_on_disk_before_the_next_is_asked(tmp_path: Path) -> None:
             assert path.read_bytes().count(b"\n") == number + 1
 
 
-def test_two_writers_do_not_overwrite_each_other(tmp_path: Path) -> None:
-    path = tmp_path / "texts.jsonl"
-    with TextStore(path) as one, TextStore(path) as two:
-        one.append(stored(0))
-        two.append(stored(1))
-        one.append(stored(2))
-    assert [row.example for row in read_records(path, StoredText)] == ["0", "1", "2"]
-
-
 def test_first_text_of_a_key_stays(tmp_path: Path) -> None:
     path = tmp_path / "texts.jsonl"
     with TextStore(path) as store:

@@ -19,6 +19,16 @@ from distilwhy.cli.shared import (
     task_of,
 )
 
+BudgetUsd = Annotated[
+    float | None, typer.Option(help="Most US dollars that the texts may cost; needs prices.")
+]
+BudgetTokens = Annotated[int | None, typer.Option(help="Most tokens, of prompts and texts.")]
+BudgetHours = Annotated[float | None, typer.Option(help="Most hours of asking the teacher.")]
+PricePrompt = Annotated[float | None, typer.Option(help="US dollars a million prompt tokens.")]
+PriceCompletion = Annotated[
+    float | None, typer.Option(help="US dollars a million tokens of texts.")
+]
+
 
 def generate(
     task: TaskName,
@@ -47,6 +57,11 @@ def generate(
     api_key_file: Annotated[str | None, typer.Option(help="File with the server's key.")] = None,
     chat: Annotated[bool, typer.Option(help="Use the model's chat template.")] = False,
     prompts: Annotated[str | None, typer.Option(help="A prompt file of your own.")] = None,
+    budget_usd: BudgetUsd = None,
+    budget_tokens: BudgetTokens = None,
+    budget_hours: BudgetHours = None,
+    price_prompt: PricePrompt = None,
+    price_completion: PriceCompletion = None,
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
@@ -68,6 +83,8 @@ def generate(
         timeout=timeout,
         api_key_file=api_key_file,
         prompts=prompts,
+        budget=set_options(usd=budget_usd, tokens=budget_tokens, hours=budget_hours),
+        prices=set_options(prompt=price_prompt, completion=price_completion) or None,
     )
     settings = settings_of(TeacherSettings, {"model": teacher, "chat": chat, **chosen}, "generate")
     annotations = stages.generate(

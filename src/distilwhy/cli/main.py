@@ -11,7 +11,8 @@ import typer
 
 from distilwhy import __version__
 from distilwhy.cli import demo, evaluate, generate, import_, predict, report, run, train
-from distilwhy.errors import StageError, UserError
+from distilwhy.cli.stopping import going_on
+from distilwhy.errors import StageError, StoppedError, UserError
 
 MENDABLE = (errno.ENAMETOOLONG, errno.EACCES, errno.EROFS, errno.ENOSPC)
 
@@ -49,7 +50,7 @@ def _options(
 
 
 def main() -> None:
-    """Run the command line; exit codes are 0 (ok), 1 (failed) and 2 (misuse)."""
+    """Run the command line; exit codes are 0 (ok), 1 (failed or not finished) and 2 (misuse)."""
     if isinstance(sys.stdout, TextIOWrapper):
         # File names may hold what the terminal cannot show.
         sys.stdout.reconfigure(errors="backslashreplace")
@@ -59,10 +60,8 @@ def main() -> None:
         if _interrupted(end):
             _stopped()
         raise
-    except UserError as error:
-        _fail(str(error.message), error.remedy, 2)
-    except StageError as error:
-        _fail(str(error), "", 1)
+    except (UserError, StageError, StoppedError) as error:
+        _tell(error)
     except BrokenPipeError:
         sys.exit(1)
     except Exception as error:
@@ -90,8 +89,16 @@ def _stopped() -> NoReturn:
     _fail("Stopped.", "Run the same command again to go on.", 130)
 
 
-def _fail(message: str, remedy: str, code: int) -> NoReturn:
-    print(f"Error: {message}", file=sys.stderr)
+def _tell(error: UserError | StageError | StoppedError) -> NoReturn:
+    if isinstance(error, UserError):
+        _fail(str(error.message), error.remedy, 2)
+    if isinstance(error, StoppedError):
+        _fail(str(error), going_on(error, sys.argv[1:]), error.code, "Stopped")
+    _fail(str(error), "", 1)
+
+
+def _fail(message: str, remedy: str, code: int, label: str = "Error") -> NoReturn:
+    print(f"{label}: {message}", file=sys.stderr)
     if remedy:
         print(remedy, file=sys.stderr)
     sys.exit(code)

@@ -16,11 +16,13 @@ from distilwhy.config.experiment import (
     TrainingSettings,
     load_experiment,
 )
+from distilwhy.config.money import Budget, Prices
 from distilwhy.config.teacher import OwnStep, TeacherSettings, TeachingSettings
 
 __all__ = [
     "LARGEST_SEED",
     "BackendSettings",
+    "Budget",
     "Condition",
     "Experiment",
     "Limits",
@@ -29,6 +31,7 @@ __all__ = [
     "OwnStep",
     "Precision",
     "PredictionSettings",
+    "Prices",
     "Settings",
     "StudentSettings",
     "TeacherSettings",

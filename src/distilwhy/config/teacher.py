@@ -9,6 +9,7 @@ from pydantic import Field, field_validator, model_validator
 
 from distilwhy.config.backend import BackendSettings
 from distilwhy.config.base import KEY_REMEDY, Settings
+from distilwhy.config.money import Budget, Prices
 
 RESERVED = ("rationale", "critique", "revision", "counterfactual", "answer", "question")
 """Names that a step of one's own cannot have."""
@@ -131,6 +132,8 @@ class TeacherSettings(TeachingSettings, BackendSettings):
     model: str = Field(
         description="Model string, e.g. embedded, hf:NAME, openai:NAME, http://HOST/v1#NAME."
     )
+    prices: Prices | None = Field(None, description="What its tokens cost, to count the money.")
+    budget: Budget = Field(Budget(), description="What its texts may cost; unset means any.")
 
     @field_validator("model")
     @classmethod
@@ -139,3 +142,11 @@ class TeacherSettings(TeachingSettings, BackendSettings):
         if re.match(r"[^/#]*//[^/#]*@", value):
             raise ValueError(f"must not hold a user name or a password; {KEY_REMEDY}")
         return value
+
+    @model_validator(mode="after")
+    def _check_budget(self) -> TeacherSettings:
+        if self.budget.usd is not None and self.prices is None:
+            raise ValueError(
+                "budget.usd needs prices, e.g. prices: {prompt: 0.15, completion: 0.6}"
+            )
+        return self

@@ -42,6 +42,7 @@ class Generated:
         logprob: Log-likelihood of the generated tokens in nats, summed; ``None`` unless asked for.
         lost_attempts: Earlier attempts at this text that a server may have charged for although
             no whole answer arrived (time-outs, broken bodies).
+        cached_tokens: Of the prompt's tokens, those that a server says it had cached.
     """
 
     text: str
@@ -50,6 +51,7 @@ class Generated:
     completion_tokens: int
     logprob: float | None = None
     lost_attempts: int = 0
+    cached_tokens: int = 0
 
 
 class Generator(Protocol):
@@ -71,6 +73,24 @@ class Generator(Protocol):
             decoding: How to decode.
         """
         ...
+
+
+class Admitted(Protocol):
+    """Prompts under a budget; a backend may find its prompts to be such (``isinstance`` says)."""
+
+    def again(self, number: int) -> bool:
+        """Return whether a prompt may be sent once more.
+
+        To be called, from any thread, before a new attempt after one that may have been charged
+        for although no whole answer came. Where it returns false, leave the prompt unanswered.
+
+        Args:
+            number: Number of the prompt.
+        """
+
+
+Count = Callable[[str, Decoding], int]
+"""Counts the tokens of a prompt as it will be sent; a backend may have it as ``count_tokens``."""
 
 
 class Scorer(Generator, Protocol):

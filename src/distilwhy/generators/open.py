@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 
 from distilwhy.config import BackendSettings
 from distilwhy.errors import ModelError
 from distilwhy.generators.base import Generator
+from distilwhy.generators.lazy import LazyGenerator
 from distilwhy.models.names import parse_model
 from distilwhy.registry import Registry
 
@@ -34,6 +36,14 @@ def open_generator(model: str, settings: BackendSettings | None = None) -> Gener
             f"Known: {', '.join(BACKENDS)}.",
         )
     return BACKENDS.get(kind)(model, settings or BackendSettings())
+
+
+def lazy_generator(model: str, settings: BackendSettings | None = None) -> LazyGenerator:
+    """Return a stand-in for the generator that a model string names, opened when first asked.
+
+    Args: as of :func:`open_generator`.
+    """
+    return LazyGenerator(model, cache(lambda: open_generator(model, settings)))
 
 
 # The imports are deferred, so that each backend loads only what it needs.

@@ -29,6 +29,7 @@ class StoredText(Record):
         prompt_tokens: Tokens in the prompt.
         completion_tokens: Tokens generated.
         logprob: Its log-likelihood in nats, summed over its tokens; ``None`` unless asked for.
+        cached_tokens: Of the prompt's tokens, those that a server had cached.
     """
 
     key: str
@@ -40,6 +41,7 @@ class StoredText(Record):
     prompt_tokens: int
     completion_tokens: int
     logprob: float | None = None
+    cached_tokens: int = 0
 
 
 def text_key(prompt: str, teacher: str, decoding: Decoding) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 import torch
@@ -24,6 +25,7 @@ from distilwhy.models.logits import logits_only_at
 from distilwhy.models.precision import default_device, precision_name
 from distilwhy.models.tokens import prompt_ids
 
+WINDOW = 16  # batches taken at a time
 STOP_WINDOW = 12  # tokens looked at for a stop string; longer stop strings widen it
 
 
@@ -62,13 +64,18 @@ class LocalGenerator:
         self, prompts: Iterable[str], decoding: Decoding
     ) -> Iterator[tuple[int, Generated]]:
         """Yield ``(index of the prompt, its text)`` as texts finish; see :class:`Generator`."""
-        ids = [self._prompt_ids(prompt, decoding) for prompt in prompts]
-        if not ids:
-            return
-        self._check_room(max(map(len, ids)), decoding)
-        for members, continuation in self._batches(ids):
-            rows = [_Row(ids[place], place) for place in members]
-            yield from self._write(rows, continuation, decoding)
+        # Some batches at a time, sorted among themselves, so that a run can be ended early.
+        numbered = enumerate(prompts)
+        while taken := list(islice(numbered, WINDOW * self.batch_size)):
+            ids = [self._prompt_ids(prompt, decoding) for _, prompt in taken]
+            self._check_room(max(map(len, ids)), decoding)
+            for members, continuation in self._batches(ids):
+                rows = [_Row(ids[place], taken[place][0]) for place in members]
+                yield from self._write(rows, continuation, decoding)
+
+    def count_tokens(self, prompt: str, decoding: Decoding) -> int:
+        """Return how many tokens a prompt has as the model reads it."""
+        return len(self._prompt_ids(prompt, decoding))
 
     @torch.inference_mode()
     def _batches(self, ids: Sequence[list[int]]) -> Iterator[tuple[Sequence[int], Continuation]]:

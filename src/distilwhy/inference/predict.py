@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from distilwhy.config import PredictionSettings, TeachingSettings
-from distilwhy.errors import StageError
+from distilwhy.errors import StageError, StoppedError
 from distilwhy.generators.base import Decoding, Generated, Generator, generate_all
 from distilwhy.generators.recorded import StoredText
 from distilwhy.generators.transformers_local import LocalGenerator
@@ -24,7 +24,8 @@ from distilwhy.records import Example, Prediction, PredictionSummary
 from distilwhy.students.load import StudentCard, load_student
 from distilwhy.students.views import source_text
 from distilwhy.tasks.answers import parse_answer
-from distilwhy.teaching.asking import Request, TextSource, stored_teacher
+from distilwhy.teaching.asking import FREE, Request, TextSource, stored_teacher
+from distilwhy.teaching.spending import Terms
 from distilwhy.teaching.steps import Asking, StepPrompt, answer_prompt, split_answer
 
 _FACTUAL = re.compile(
@@ -78,6 +79,7 @@ def ask_teacher(
     *,
     seed: int,
     store_path: Path,
+    terms: Terms = FREE,
 ) -> Predicted:
     """Ask the teacher for answer and reason without telling it the right answer.
 
@@ -87,9 +89,11 @@ def ask_teacher(
         settings: How the teacher is asked; shots and adjectives as in teaching.
         seed: The experiment's seed.
         store_path: The store of its texts; what it holds is not asked again.
+        terms: Budget and prices.
 
     Raises:
         StageError: When the teacher leaves prompts unanswered.
+        StoppedError: When the budget is reached, or at a SIGINT or SIGTERM.
     """
     families = {example.family for example in examples}
     asking = {
@@ -98,7 +102,7 @@ def ask_teacher(
     }
     prompts = [answer_prompt(example, asking[example.family]) for example in examples]
     start = time.monotonic()
-    with stored_teacher(generator, store_path) as source:
+    with stored_teacher(generator, store_path, terms) as source:
         texts, asked = _ask_or_recall(source, examples, prompts)
     predictions = []
     for example, text in zip(examples, texts, strict=True):
@@ -129,10 +133,15 @@ def _ask_or_recall(
         if source.get(key) is None
     }
     before, tokens = len(set(keys)) - len(missing), 0
+    done = before
     with progress_bar("ask the teacher", len(set(keys)), before) as advance:
-        for done, row in enumerate(source.ask(missing), before + 1):
-            tokens += row.completion_tokens
-            advance(done)
+        try:
+            for done, row in enumerate(source.ask(missing), before + 1):
+                tokens += row.completion_tokens
+                advance(done, note=source.note)
+        except StoppedError as stop:
+            stop.missing = {"answer": len(set(keys)) - done}
+            raise
     found = [source.get(key) for key in keys]
     texts = [text for text in found if text is not None]
     if len(texts) < len(keys):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,9 +10,11 @@ from typing import TYPE_CHECKING
 from distilwhy.config import Experiment, TeacherSettings, load_experiment, to_yaml
 from distilwhy.errors import DataError, ModelError
 from distilwhy.files import atomic_text, read_records, read_text, sha256_json, write_records
+from distilwhy.generators.lazy import LazyGenerator
 from distilwhy.manifests import begin_stage, stage_is_done, write_manifest
 from distilwhy.outputs import check_output_file, make_folder
 from distilwhy.pipeline import stages
+from distilwhy.pipeline.beside import store_path
 from distilwhy.pipeline.cells import Cell, cells_of, entry_name, slug
 from distilwhy.pipeline.checks import (
     check_experiment,
@@ -28,7 +29,7 @@ from distilwhy.tasks import load_task
 from distilwhy.tasks.rows import draw
 
 if TYPE_CHECKING:
-    from distilwhy.generators.base import Decoding, Generated, Generator
+    from distilwhy.generators.base import Generator
 
 
 class ExperimentRun:
@@ -115,7 +116,8 @@ class ExperimentRun:
                 limit=experiment.limits.train,
                 seed=experiment.seed,
                 base=self.base,
-                generator=LazyTeacher(self),
+                generator=self._lazy_teacher,
+                elsewhere=[store_path(self.teacher_predictions)],
             )
             say(f"{len(done)} examples annotated.")
         self._select(source)
@@ -156,7 +158,8 @@ class ExperimentRun:
                 self.test,
                 self.teacher_predictions,
                 seed=self.experiment.seed,
-                generator=LazyTeacher(self),
+                generator=self._lazy_teacher,
+                elsewhere=[store_path(self.drafts)],
             )
         except ModelError as error:
             remedy = f"{error.remedy} With 'ask_teacher: false' its own answers are not needed."
@@ -215,6 +218,11 @@ class ExperimentRun:
         prompts = None if settings.prompts is None else str(self._given(settings.prompts))
         return settings.model_copy(update={"prompts": prompts, "own_steps": tuple(own)})
 
+    @property
+    def _lazy_teacher(self) -> LazyGenerator:
+        """The teacher, loaded when it is first asked, so that a finished stage loads none."""
+        return LazyGenerator(self._teacher_settings.model, lambda: self.teacher)
+
     def _free_teacher(self) -> None:
         """Give the teacher's memory back before students are trained."""
         self.__dict__.pop("teacher", None)
@@ -232,26 +240,6 @@ class ExperimentRun:
     def baseline(self, name: str) -> Path:
         """Return the predictions file of a baseline."""
         return self.folder / "baselines" / f"{name}.jsonl"
-
-
-class LazyTeacher:
-    """A teacher that is loaded when it is first asked, so that a finished stage loads none."""
-
-    def __init__(self, run: ExperimentRun) -> None:
-        self._run = run
-        settings = run.experiment.teacher
-        self.name = settings.model if settings else ""
-
-    def generate(
-        self, prompts: Iterable[str], decoding: Decoding
-    ) -> Iterator[tuple[int, Generated]]:
-        """Yield texts; see :class:`Generator`."""
-        return self._run.teacher.generate(prompts, decoding)
-
-    @property
-    def precision(self) -> str:
-        """Precision that the teacher runs in."""
-        return str(getattr(self._run.teacher, "precision", "unknown"))
 
 
 def run(experiment: Experiment | str | Path, out: str | Path | None = None) -> Path:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from distilwhy.config import (
-    BackendSettings,
     Condition,
     PredictionSettings,
     Settings,
@@ -21,7 +20,7 @@ from distilwhy.evaluation.baselines import majority_baseline, random_baseline
 from distilwhy.evaluation.evaluate import evaluate as summarise
 from distilwhy.evaluation.metrics import Metrics
 from distilwhy.evaluation.statistics import PairedComparison, mcnemar
-from distilwhy.files import read_json, read_records, sha256_json, write_json, write_records
+from distilwhy.files import read_json, read_records, write_json, write_records
 from distilwhy.manifests import begin_stage, stage_is_done, write_manifest
 from distilwhy.outputs import check_output_file, check_output_folder
 from distilwhy.pipeline.beside import (
@@ -34,8 +33,8 @@ from distilwhy.pipeline.beside import (
     write_predictions,
 )
 from distilwhy.pipeline.checks import check_ids
+from distilwhy.pipeline.inputs import asking, content, local_student, local_teacher, terms
 from distilwhy.progress import progress_bar, say
-from distilwhy.prompts.library import load_prompts
 from distilwhy.records import (
     TRAINING_SUMMARY,
     Annotation,
@@ -45,7 +44,6 @@ from distilwhy.records import (
 )
 from distilwhy.tasks import Split, load_task
 from distilwhy.tasks.base import checked_split
-from distilwhy.teaching.own_steps import load_own_steps
 
 if TYPE_CHECKING:
     from distilwhy.generators.base import Generator
@@ -54,8 +52,6 @@ TaskLike = str | Mapping[str, Any]
 PathLike = str | Path
 
 BASELINES = ("majority", "random")
-NO_TEXT_CHANGES = BackendSettings.model_fields.keys() - {"precision"}
-"""Settings of a teacher that change no text, so that changing them does no work again."""
 
 SettingsT = TypeVar("SettingsT", bound=Settings)
 
@@ -70,6 +66,7 @@ def generate(
     seed: int = 0,
     base: Path | None = None,
     generator: Generator | None = None,
+    elsewhere: Sequence[Path] = (),
 ) -> list[Annotation]:
     """Have a teacher annotate a task's examples.
 
@@ -83,23 +80,26 @@ def generate(
         seed: Seed of all draws.
         base: Folder that relative paths of the task start from.
         generator: The teacher, where it is loaded already.
+        elsewhere: Other stores whose cost counts against the teacher's budget.
 
     Raises:
         UserError: When the task, the teacher or the settings cannot be used.
+        StoppedError: When the budget is reached, or at a SIGINT or SIGTERM.
     """
-    from distilwhy.generators.open import open_generator
+    from distilwhy.generators.open import lazy_generator
     from distilwhy.teaching.annotate import annotate
 
     out = Path(out)
     check_output_file(out)
     settings = _setting(TeacherSettings, teacher, "model")
     examples = _examples(task, split, limit, seed, base, out)
-    fixed = _asking(settings, examples, seed)
-    if stage_is_done(out, "generate", {}, fixed):
+    fixed = asking(settings, examples, seed)
+    inputs = local_teacher(settings.model)
+    if stage_is_done(out, "generate", inputs, fixed):
         say(f"{out} is up to date.")
         return read_records(out, Annotation)
-    run = begin_stage("generate", {}, fixed, seed)
-    generator = generator or open_generator(settings.model, settings)
+    run = begin_stage("generate", inputs, fixed, seed)
+    generator = generator or lazy_generator(settings.model, settings)
     with progress_bar("teacher texts", 0) as advance:
         result = annotate(
             examples,
@@ -107,6 +107,7 @@ def generate(
             settings,
             seed=seed,
             store_path=store_path(out),
+            terms=terms(settings, run, elsewhere),
             progress=advance,
         )
     write_json(cost_path(out), result.cost.model_dump(mode="json"))
@@ -142,7 +143,7 @@ def train(
     settings = settings or TrainingSettings()
     parts = {"student": student, "condition": condition, "training": settings}
     fixed = {name: part.model_dump(mode="json") for name, part in parts.items()}
-    inputs = {"annotations": annotations, **_local_model(student.model)}
+    inputs = {"annotations": annotations, **local_student(student.model)}
     check_output_folder(out, *inputs.values())
     if stage_is_done(out, "train", inputs, fixed):
         say(f"{out} is up to date.")
@@ -190,7 +191,7 @@ def predict(
         raise ModelError(f"{student} is not a folder.", "Give the folder that training wrote.")
     check_output_file(out, student)
     examples = _examples(task, split, limit, seed, base, out)
-    fixed = {"prediction": settings.model_dump(mode="json"), **_content(examples)}
+    fixed = {"prediction": settings.model_dump(mode="json"), **content(examples)}
     if stage_is_done(out, "predict", {"student": student}, fixed):
         say(f"{out} is up to date.")
         return read_records(out, Prediction)
@@ -211,6 +212,7 @@ def ask(
     *,
     seed: int,
     generator: Generator | None = None,
+    elsewhere: Sequence[Path] = (),
 ) -> list[Prediction]:
     """Ask the teacher itself, without telling it the right answer.
 
@@ -220,18 +222,26 @@ def ask(
         out: The predictions file to write.
         seed: Seed of all draws.
         generator: The teacher, where it is loaded already.
+        elsewhere: Other stores whose cost counts against the teacher's budget.
     """
     check_output_file(out)
-    fixed = _asking(teacher, examples, seed)
-    if stage_is_done(out, "ask", {}, fixed):
+    fixed = asking(teacher, examples, seed)
+    inputs = local_teacher(teacher.model)
+    if stage_is_done(out, "ask", inputs, fixed):
         say(f"{out} is up to date.")
         return read_records(out, Prediction)
-    from distilwhy.generators.open import open_generator
+    from distilwhy.generators.open import lazy_generator
     from distilwhy.inference.predict import ask_teacher
 
-    run = begin_stage("ask", {}, fixed, seed)
-    generator = generator or open_generator(teacher.model, teacher)
-    predicted = ask_teacher(generator, examples, teacher, seed=seed, store_path=store_path(out))
+    run = begin_stage("ask", inputs, fixed, seed)
+    predicted = ask_teacher(
+        generator or lazy_generator(teacher.model, teacher),
+        examples,
+        teacher,
+        seed=seed,
+        store_path=store_path(out),
+        terms=terms(teacher, run, elsewhere),
+    )
     write_predictions(out, predicted, None)
     write_manifest(out, run)
     return predicted.predictions
@@ -249,7 +259,7 @@ def baseline(
         out: The predictions file to write.
         seed: Seed of the guesses.
     """
-    fixed = {"name": name, "seed": seed, **_content(examples)}
+    fixed = {"name": name, "seed": seed, **content(examples)}
     if stage_is_done(out, "baseline", {"annotations": annotations}, fixed):
         return
     run = begin_stage("baseline", {"annotations": annotations}, fixed, seed)
@@ -312,18 +322,6 @@ def _metrics(predictions: Path, seed: int) -> Metrics:
     return summarise(records, prediction=costs.prediction, training=costs.training, seed=seed)
 
 
-def _asking(teacher: TeacherSettings, examples: Sequence[Example], seed: int) -> dict[str, Any]:
-    """Return all that shapes what a teacher is asked, the words of the prompts included."""
-    families = sorted({example.family for example in examples})
-    return {
-        "teacher": teacher.model_dump(mode="json", exclude=NO_TEXT_CHANGES),
-        "prompts": [load_prompts(family, teacher.prompts).digest for family in families],
-        "own_steps": [p.digest for family in families for p in load_own_steps(teacher, family)],
-        "seed": seed,
-        **_content(examples),
-    }
-
-
 def _examples(
     task: TaskLike, split: Split, limit: int | None, seed: int, base: Path | None, out: Path
 ) -> list[Example]:
@@ -331,18 +329,6 @@ def _examples(
     if limit is not None and limit < 1:
         raise ConfigError(f"The limit is {limit}.", "Give 1 or more, or none to use all examples.")
     return load_task(task, base, rejects_path(out)).load(checked_split(split), limit, seed)
-
-
-def _local_model(model: str) -> dict[str, Path]:
-    """Return a base model's folder among a stage's inputs, where it is one on this machine."""
-    name = model.removeprefix("hf:")
-    # An empty name is refused later; as a path it would be the working folder.
-    return {"student": Path(name)} if name and Path(name).is_dir() else {}
-
-
-def _content(examples: Sequence[Example]) -> dict[str, str]:
-    """Return what identifies the examples among a stage's settings."""
-    return {"examples": sha256_json([example.model_dump(mode="json") for example in examples])}
 
 
 def _setting(kind: type[SettingsT], value: Any, field: str) -> SettingsT:

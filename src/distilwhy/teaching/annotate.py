@@ -6,17 +6,19 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from distilwhy.config import TeachingSettings
-from distilwhy.errors import DataError, Fault, raise_faults
-from distilwhy.generators.base import Generator, Progress
+from distilwhy.errors import DataError, Fault, StoppedError, raise_faults
+from distilwhy.generators.base import Generator
+from distilwhy.progress import Advance
 from distilwhy.prompts.library import load_prompts
 from distilwhy.records import Annotation, Example, Record
-from distilwhy.teaching.asking import TextSource, stored_teacher
+from distilwhy.teaching.asking import FREE, TextSource, stored_teacher
 from distilwhy.teaching.cost import CostTally, TeachingCost
 from distilwhy.teaching.drafts import Draft
 from distilwhy.teaching.gates import FlagCounts, count_flags
 from distilwhy.teaching.outcome import Outcome, outcome_of
 from distilwhy.teaching.own_steps import load_own_steps
 from distilwhy.teaching.plan import carry_out, planned
+from distilwhy.teaching.spending import Terms
 from distilwhy.teaching.steps import Asking
 from distilwhy.teaching.waves import TeachingRun
 
@@ -46,7 +48,8 @@ def annotate(
     *,
     seed: int,
     store_path: Path,
-    progress: Progress | None = None,
+    terms: Terms = FREE,
+    progress: Advance | None = None,
 ) -> AnnotationResult:
     """Have the teacher annotate examples (paper, 'Teacher data').
 
@@ -60,15 +63,17 @@ def annotate(
         settings: Steps, methods, shots and decoding.
         seed: The experiment's seed, from which all draws are made.
         store_path: The store of texts; shared stores are fine, as keys hold all that matters.
-        progress: Called with (texts done, texts in all), also for texts from the store.
+        terms: Budget and prices.
+        progress: Told of texts done, also of those from the store, and of tokens and money.
 
     Raises:
         DataError: When labels are missing, or the store cannot be used.
         ConfigError: When the prompt file cannot be used, or the teacher cannot do what is asked.
         StageError: When the teacher leaves prompts unanswered.
+        StoppedError: When the budget is reached, or at a SIGINT or SIGTERM.
     """
     _check_answers(examples, settings)
-    with stored_teacher(generator, store_path) as source:
+    with stored_teacher(generator, store_path, terms) as source:
         return annotate_from(source, examples, settings, seed=seed, progress=progress)
 
 
@@ -78,7 +83,7 @@ def annotate_from(
     settings: TeachingSettings,
     *,
     seed: int,
-    progress: Progress | None = None,
+    progress: Advance | None = None,
 ) -> AnnotationResult:
     """Annotate examples with the texts of a source; as :func:`annotate` otherwise."""
     asking = {
@@ -88,9 +93,13 @@ def annotate_from(
         for family in sorted({example.family for example in examples})
     }
     drafts = [_draft(example, asking[example.family]) for example in examples]
-    total = sum(planned(examples, settings).values()) * settings.samples
-    run = TeachingRun(source, settings, seed, CostTally(), total, progress)
-    labelled = carry_out(run, drafts)
+    wanted = {step: n * settings.samples for step, n in planned(examples, settings).items()}
+    run = TeachingRun(source, settings, seed, CostTally(), sum(wanted.values()), progress)
+    try:
+        labelled = carry_out(run, drafts)
+    except StoppedError as stop:
+        stop.missing = run.tally.missing(wanted)
+        raise
     if examples and not labelled:
         raise DataError(
             f"{source.name} answered none of {len(examples)} questions readably, so none has a "
@@ -101,7 +110,7 @@ def annotate_from(
     return AnnotationResult(
         annotations=annotations,
         counts=count_flags(annotations),
-        cost=run.tally.cost(),
+        cost=run.tally.cost(source.usd),
         outcome=outcome_of(drafts, settings),
         unlabelled=tuple(draft.example for draft in drafts if draft.example.answer is None),
     )

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from distilwhy.errors import ConfigError
-from distilwhy.generators.base import Decoding, Generator
+from distilwhy.errors import ConfigError, StoppedError, UserError
+from distilwhy.generators.base import Decoding, Generated, Generator
 from distilwhy.generators.recorded import StoredText, text_key
+from distilwhy.teaching.admission import Admission, Interrupt
+from distilwhy.teaching.ledger import Tokens
+from distilwhy.teaching.spending import Spending, Terms
 from distilwhy.teaching.store import TextStore
+
+FREE = Terms()
 
 
 @dataclass(frozen=True)
@@ -38,6 +43,14 @@ class TextSource(Protocol):
     def name(self) -> str:
         """The teacher's model string."""
 
+    @property
+    def note(self) -> str:
+        """A note on how the asking goes, for a progress bar."""
+
+    @property
+    def usd(self) -> float | None:
+        """Money spent so far; ``None`` without prices."""
+
     def key(self, prompt: str, decoding: Decoding) -> str:
         """Return the key of a request, see :func:`text_key`."""
 
@@ -53,16 +66,18 @@ class TextSource(Protocol):
 
 
 class StoredTeacher:
-    """A teacher whose texts are stored as they arrive.
+    """A teacher whose texts are stored as they arrive, within a budget.
 
     Args:
         generator: The teacher.
         store: Where the texts go.
+        terms: Budget and prices.
     """
 
-    def __init__(self, generator: Generator, store: TextStore) -> None:
+    def __init__(self, generator: Generator, store: TextStore, terms: Terms) -> None:
         self.name = generator.name
         self.store = store
+        self.spending = Spending(store, terms)
         self._generator = generator
 
     def key(self, prompt: str, decoding: Decoding) -> str:
@@ -73,45 +88,122 @@ class StoredTeacher:
         """See :class:`TextSource`."""
         return self.store.get(key)
 
-    def ask(self, requests: Mapping[str, Request]) -> Iterator[StoredText]:
+    @property
+    def usd(self) -> float | None:
         """See :class:`TextSource`."""
-        if not requests:
-            return
-        keys, asked = list(requests), list(requests.values())
+        return self.spending.usd
+
+    @property
+    def note(self) -> str:
+        """See :class:`TextSource`."""
+        usd = self.usd
+        return f"{self.spending.rate:.0f} tokens/s" + ("" if usd is None else f", ${usd:.2f}")
+
+    def ask(self, requests: Mapping[str, Request]) -> Iterator[StoredText]:
+        """See :class:`TextSource`; SIGINT once answers what is in flight and asks no more.
+
+        Raises:
+            StoppedError: When the budget is reached or somebody wants to stop.
+        """
+        keys, denied = list(requests), False
+        with Interrupt() as interrupt:
+            # A prompt in flight reserves more than it will use, so room is left at a round's end.
+            while keys and interrupt.signal is None:
+                asked = [requests[key] for key in keys]
+                admission = self._admission(asked, interrupt)
+                yield from self._round(admission, keys, asked)
+                keys = keys[admission.taken :]
+                denied = admission.denied
+                if not admission.taken:
+                    break
+            if interrupt.signal is not None:
+                raise StoppedError("The run was asked to stop.", 128 + interrupt.signal)
+        if denied and (refusal := self.spending.refusal):
+            raise StoppedError(str(refusal), 1, refusal.setting)
+
+    def enough(self, missing: Mapping[str, int]) -> float | None:
+        """Return what the setting of the budget that is reached must be to get missing texts too.
+
+        Args:
+            missing: Texts by step.
+        """
+        if not self.store.counts:
+            return None
+        tokens, seconds = Tokens(), 0.0
+        for step, count in missing.items():
+            tokens += self.store.mean_tokens(step) * count
+            seconds += self.store.mean_seconds(step) * count
+        return self.spending.enough(tokens, seconds)
+
+    def _admission(self, asked: Sequence[Request], interrupt: Interrupt) -> Admission:
+        count = getattr(self._generator, "count_tokens", None)
         prompts = [request.prompt for request in asked]
-        decoding = asked[0].decoding
-        for index, generated in self._generator.generate(prompts, decoding):
-            if decoding.logprobs and generated.logprob is None:
-                raise ConfigError(
-                    f"{self.name} gives no likelihoods, so samples cannot be selected by them.",
-                    "Set selection: gates, or take a teacher that gives likelihoods.",
-                )
-            row = StoredText(
-                key=keys[index],
-                teacher=self.name,
-                step=asked[index].step,
-                example=asked[index].example,
-                # A lone surrogate, which a server may send, cannot be written as UTF-8.
-                text=generated.text.encode("utf-8", "replace").decode(),
-                finish=generated.finish,
-                prompt_tokens=generated.prompt_tokens,
-                completion_tokens=generated.completion_tokens,
-                logprob=generated.logprob,
+        return Admission(prompts, asked[0].decoding, self.spending, interrupt, count)
+
+    def _round(
+        self, admission: Admission, keys: Sequence[str], asked: Sequence[Request]
+    ) -> Iterator[StoredText]:
+        """Ask for the texts that are admitted, and store them."""
+        answered = False
+        refused = False
+        try:
+            for number, generated in self._generator.generate(admission, asked[0].decoding):
+                self._check_likelihood(asked[number].decoding, generated)
+                row = self._row(keys[number], asked[number], generated)
+                self.store.append(row)
+                admission.settle(number, row.step, generated)
+                answered = True
+                yield row
+        except UserError:
+            # A key that is refused, or an unknown model: nothing is charged for.
+            refused = not answered
+            raise
+        finally:
+            admission.close(charged=not refused)
+
+    def _row(self, key: str, request: Request, generated: Generated) -> StoredText:
+        return StoredText(
+            key=key,
+            teacher=self.name,
+            step=request.step,
+            example=request.example,
+            # A lone surrogate, which a server may send, cannot be written as UTF-8.
+            text=generated.text.encode("utf-8", "replace").decode(),
+            finish=generated.finish,
+            prompt_tokens=generated.prompt_tokens,
+            completion_tokens=generated.completion_tokens,
+            logprob=generated.logprob,
+            cached_tokens=generated.cached_tokens,
+        )
+
+    def _check_likelihood(self, decoding: Decoding, generated: Generated) -> None:
+        if decoding.logprobs and generated.logprob is None:
+            raise ConfigError(
+                f"{self.name} gives no likelihoods, so samples cannot be selected by them.",
+                "Set selection: gates, or take a teacher that gives likelihoods.",
             )
-            self.store.append(row)
-            yield row
 
 
 @contextmanager
-def stored_teacher(generator: Generator, store_path: Path) -> Iterator[StoredTeacher]:
+def stored_teacher(
+    generator: Generator, store_path: Path, terms: Terms = FREE
+) -> Iterator[StoredTeacher]:
     """Open a store and ask a teacher for what it lacks.
 
     Args:
         generator: The teacher.
         store_path: The store; made when missing.
+        terms: Budget and prices.
 
     Raises:
-        DataError: When the store cannot be used.
+        DataError: When the store cannot be used, or another process has it open.
     """
     with TextStore(store_path) as store:
-        yield StoredTeacher(generator, store)
+        if terms.content is not None:
+            store.check_teacher(generator.name, terms.content)
+        teacher = StoredTeacher(generator, store, terms)
+        try:
+            yield teacher
+        except StoppedError as stop:
+            stop.enough = teacher.enough(stop.missing)
+            raise

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Mapping
 
 from distilwhy.generators.recorded import StoredText
 from distilwhy.records import Record
@@ -40,10 +41,12 @@ class TeachingCost(Record):
     Args:
         seconds: Wall time of this run, loading the model not counted.
         steps: Cost by step; steps that were not run are left out.
+        usd: Money spent by this and earlier runs, at the prices given; ``None`` without prices.
     """
 
     seconds: float
     steps: dict[str, StepCost]
+    usd: float | None = None
 
     @property
     def total(self) -> StepCost:
@@ -88,9 +91,27 @@ class CostTally:
         """Texts done so far, of all steps."""
         return sum(counts["texts"] for counts in self._steps.values())
 
-    def cost(self) -> TeachingCost:
-        """Return the cost so far."""
+    @property
+    def before(self) -> int:
+        """Of these, texts that were not asked for now."""
+        return self.texts - sum(counts["asked"] for counts in self._steps.values())
+
+    def missing(self, wanted: Mapping[str, int]) -> dict[str, int]:
+        """Return by step how many texts are still missing.
+
+        Args:
+            wanted: By step, how many texts there are in the end.
+        """
+        return {step: n - self._steps.get(step, Counter())["texts"] for step, n in wanted.items()}
+
+    def cost(self, usd: float | None = None) -> TeachingCost:
+        """Return the cost so far.
+
+        Args:
+            usd: Money spent, over all runs.
+        """
         return TeachingCost(
+            usd=usd,
             seconds=time.monotonic() - self._start,
             steps={step: StepCost(**counts) for step, counts in self._steps.items()},
         )

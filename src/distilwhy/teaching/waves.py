@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from distilwhy.config import TeachingSettings
 from distilwhy.errors import StageError
-from distilwhy.generators.base import Progress
 from distilwhy.generators.recorded import StoredText
+from distilwhy.progress import Advance
 from distilwhy.records import Example, TeacherText
 from distilwhy.teaching.asking import Request, TextSource
 from distilwhy.teaching.cost import CostTally
@@ -48,7 +48,7 @@ class TeachingRun:
     seed: int
     tally: CostTally
     total: int
-    progress: Progress | None = None
+    progress: Advance | None = None
 
     def texts(self, wanted: Sequence[Wanted]) -> list[TeacherText]:
         """Return one text for each prompt, cleaned and gated, chosen among its samples."""
@@ -93,17 +93,19 @@ class TeachingRun:
     def _ask(self, requests: Sequence[Request]) -> None:
         """Ask for texts as far as they are not there, and count all; they are decoded alike."""
         missing: dict[str, Request] = {}
-        found: list[tuple[str, str]] = []
+        repeated: list[tuple[str, str]] = []
         for request in requests:
             key = self._key(request)
-            if key in missing or self.source.get(key) is not None:
-                found.append((key, request.step))
+            if key in missing:
+                repeated.append((key, request.step))
+            elif (stored := self.source.get(key)) is not None:
+                self.tally.from_store(request.step, stored)
             else:
                 missing[key] = request
         for row in self.source.ask(missing):
             self.tally.asked(missing[row.key].step, row)
             self._report()
-        for key, step in found:
+        for key, step in repeated:
             if (stored := self.source.get(key)) is not None:
                 self.tally.from_store(step, stored)
         self._report()
@@ -120,7 +122,8 @@ class TeachingRun:
     def _report(self) -> None:
         """Tell how far the run is."""
         if self.progress is not None:
-            self.progress(self.tally.texts, self.total)
+            tally = self.tally
+            self.progress(tally.texts, self.total, self.source.note, tally.before)
 
 
 def sample_of(row: StoredText, prompt: StepPrompt, example: Example) -> Sample:

@@ -242,3 +242,39 @@ def test_an_id_that_stands_twice_in_a_drawn_source_is_refused_in_every_split(
     for split in ("train", "test"):
         with pytest.raises(DataError, match=r"rows\.jsonl:20: id 'k0' stands in .*rows\.jsonl:1"):
             task.load(split)
+
+
+def test_splits_may_be_unlabelled(tmp_path: Path) -> None:
+    rows = [{"q": "Where?", "options": ["pier", "attic"]}]
+    (example,) = load(tmp_path, rows, unlabelled=["train"])
+    assert (example.choices, example.answer) == (("pier", "attic"), None)
+    with pytest.raises(DataError, match="lacks the column 'gold'"):
+        load(tmp_path, rows)
+    with pytest.raises(DataError, match="lacks the column 'gold'"):
+        load(tmp_path, rows, unlabelled=["test"])
+
+
+def test_unlabelled_splits_keep_the_answers_that_they_have(tmp_path: Path) -> None:
+    rows = [
+        {"q": "Where?", "options": ["pier", "attic"], "gold": "attic"},
+        {"q": "Who?", "options": ["cook", "pilot"], "gold": " "},
+        {"q": "When?", "options": ["now", "later"], "gold": None},
+    ]
+    assert [e.answer for e in load(tmp_path, rows, unlabelled=["train"])] == ["attic", None, None]
+    wrong = [{"q": "Where?", "options": ["pier", "attic"], "gold": "roof"}]
+    with pytest.raises(DataError, match="not among the choices"):
+        load(tmp_path, wrong, unlabelled=["train"])
+
+
+def test_equal_ids_are_noticed_in_unlabelled_rows_too(tmp_path: Path) -> None:
+    rows = "id,q,a,b\n1,Where?,pier,attic\n1,Who?,cook,pilot\n"
+    (tmp_path / "rows.csv").write_text(rows)
+    task = {
+        "name": "mine",
+        "columns": {"id": "id", "question": "q", "choices": ["a", "b"], "answer": "gold"},
+        "source": "rows.csv",
+        "fractions": {"train": 0.5, "test": 0.5},
+        "unlabelled": ["train"],
+    }
+    with pytest.raises(DataError, match="'1'"):
+        load_task(task, tmp_path).load("train")

@@ -47,6 +47,23 @@ def generate(
     adjective_pairs: Annotated[
         str | None, typer.Option(help="Pairs of adjectives drawn from, or all.")
     ] = None,
+    labels: Annotated[
+        str | None, typer.Option(help="Whose answers are explained: gold, or the teacher's own.")
+    ] = None,
+    rationales_from: Annotated[
+        str | None,
+        typer.Option(help="Explain the label, or keep own_answer reasons that lead to it."),
+    ] = None,
+    critique_rounds: Annotated[
+        int | None, typer.Option(help="Rounds of critique and revision at most.")
+    ] = None,
+    samples: Annotated[int | None, typer.Option(help="Texts drawn for each one wanted.")] = None,
+    selection: Annotated[
+        str | None, typer.Option(help="Choose among samples by gates, likelihood or agreement.")
+    ] = None,
+    temperature: Annotated[
+        float | None, typer.Option(help="Temperature of sampling; 0 decodes greedily.")
+    ] = None,
     max_new_tokens: Annotated[int | None, typer.Option(help="Token limit of one text.")] = None,
     batch_size: Annotated[
         int | None, typer.Option(help="Prompts at once, of a local model.")
@@ -76,6 +93,12 @@ def generate(
         steps=None if steps is None else [step.strip() for step in steps.split(",")],
         counterfactuals=counterfactuals,
         adjective_pairs=adjective_pairs,
+        labels=labels,
+        rationales_from=rationales_from,
+        critique_rounds=critique_rounds,
+        samples=samples,
+        selection=selection,
+        temperature=temperature,
         max_new_tokens=max_new_tokens,
         batch_size=batch_size,
         precision=precision,
@@ -95,11 +118,12 @@ def generate(
         limit=limit,
         seed=seed,
     )
-    cost = beside.read_cost(out)
+    cost, outcome = beside.read_cost(out), beside.read_outcome(out)
     result = {
         "out": str(out),
         "n": len(annotations),
         "gates": {step: counts.model_dump() for step, counts in count_flags(annotations).items()},
         "cost": cost.model_dump(mode="json") if cost else None,
+        "outcome": outcome.model_dump(mode="json", exclude_none=True) if outcome else None,
     }
     show(result, as_json, f"{out}: {len(annotations)} examples annotated.")

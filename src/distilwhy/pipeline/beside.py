@@ -81,7 +81,7 @@ def write_outcome(annotations: Path, outcome: Outcome, unlabelled: Sequence[Exam
         reason = "no answer of the teacher names a choice"
         rejects = [Reject(e.id, reason, e.model_dump(mode="json")) for e in unlabelled]
         write_rejects(path, rejects)
-        say(f"{len(unlabelled)} examples have no label and were left out; they are in {path}.")
+        say(f"Examples left out because they have no label: {len(unlabelled)}; see {path}.")
 
 
 def write_predictions(out: Path, predicted: Predicted, training: Path | None) -> None:

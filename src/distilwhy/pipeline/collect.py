@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,12 +12,13 @@ from distilwhy.evaluation.statistics import mcnemar
 from distilwhy.files import read_records
 from distilwhy.manifests import machine, manifest_path, read_manifest, versions
 from distilwhy.pipeline import stages
-from distilwhy.pipeline.beside import cost_path, costs_path, read_cost
+from distilwhy.pipeline.beside import cost_path, costs_path, outcome_path, read_cost, read_outcome
 from distilwhy.pipeline.cells import entry_name
 from distilwhy.records import Annotation, Prediction
-from distilwhy.report import Comparison, Entry, GateCounts, ReportData, TokenCounts
+from distilwhy.report import Comparison, Entry, GateCounts, ReportData, TeachingFigure, TokenCounts
 from distilwhy.tasks import load_task
 from distilwhy.teaching.gates import count_flags
+from distilwhy.teaching.outcome import Outcome
 
 if TYPE_CHECKING:
     from distilwhy.pipeline.experiment import ExperimentRun
@@ -65,6 +66,7 @@ def collect(run: ExperimentRun) -> ReportData:
             for step, counts in count_flags(annotations).items()
         },
         tokens=_tokens(run.drafts),
+        outcome=tuple(_outcome(run.drafts)),
         entries=tuple(entries),
         comparisons=tuple(_comparisons(entries, run.experiment.seed)),
         samples=tuple(annotations[:SAMPLES]),
@@ -77,7 +79,8 @@ def files_of(run: ExperimentRun) -> list[Path]:
     predictions += [run.baseline(name) for name in stages.BASELINES]
     if run.asks_teacher:
         predictions.append(run.teacher_predictions)
-    files = [run.annotations, cost_path(run.drafts), *predictions, *map(costs_path, predictions)]
+    files = [run.annotations, cost_path(run.drafts), outcome_path(run.drafts), *predictions]
+    files += map(costs_path, predictions)
     return [path for path in files if path.is_file()]
 
 
@@ -131,6 +134,29 @@ def _tokens(annotations: Path) -> dict[str, TokenCounts]:
         )
         for step, part in cost.steps.items()
     }
+
+
+def _outcome(annotations: Path) -> Iterator[TeachingFigure]:
+    """Yield what the methods of generation brought, as far as any was used."""
+    found = read_outcome(annotations) or Outcome()
+    if answers := found.own_answers:
+        name = "Questions that the teacher answered readably"
+        yield TeachingFigure(name=name, count=answers.answered, total=answers.questions)
+    if answers and answers.gold_known:
+        name = "Of its answers, those that agree with gold"
+        yield TeachingFigure(name=name, count=answers.agree_with_gold, total=answers.gold_known)
+    if own := found.own_rationales:
+        name = "Its own rationales that led to the label"
+        yield TeachingFigure(name=name, count=own.leading, total=own.samples)
+        name = "Questions with a rationale of its own"
+        yield TeachingFigure(name=name, count=own.kept, total=own.questions)
+    if rounds := found.rounds:
+        total = sum(rounds.examples.values())
+        for number, count in rounds.examples.items():
+            name = f"Examples with {number} round{'' if number == 1 else 's'} of critique"
+            yield TeachingFigure(name=name, count=count, total=total)
+        name = "Examples settled before a further round"
+        yield TeachingFigure(name=name, count=rounds.settled, total=total)
 
 
 def _stage_seconds(run: ExperimentRun) -> dict[str, float]:

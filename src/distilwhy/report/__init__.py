@@ -1,6 +1,13 @@
 """The report: one self-contained HTML page on an experiment."""
 
-from distilwhy.report.data import Comparison, Entry, GateCounts, ReportData, TokenCounts
+from distilwhy.report.data import (
+    Comparison,
+    Entry,
+    GateCounts,
+    ReportData,
+    TeachingFigure,
+    TokenCounts,
+)
 from distilwhy.report.page import render, write_report
 
 __all__ = [
@@ -8,6 +15,7 @@ __all__ = [
     "Entry",
     "GateCounts",
     "ReportData",
+    "TeachingFigure",
     "TokenCounts",
     "render",
     "write_report",

@@ -87,6 +87,20 @@ class TokenCounts(Record):
     completion: int = Field(ge=0)
 
 
+class TeachingFigure(Record):
+    """One figure of what the methods of generation brought.
+
+    Args:
+        name: What was counted, e.g. ``Own rationales kept``.
+        count: How many.
+        total: Of how many; ``None`` where there is no whole.
+    """
+
+    name: str
+    count: int = Field(ge=0)
+    total: int | None = Field(None, ge=0)
+
+
 class ReportData(Record):
     """All that a report shows.
 
@@ -104,6 +118,7 @@ class ReportData(Record):
         stage_seconds: Duration of each stage, in the order run.
         gates: Gate counts by teaching step.
         tokens: Teacher tokens by teaching step.
+        outcome: What the methods of generation brought; empty where none was used.
         entries: Predictors, in the order in which tables show them.
         comparisons: Paired comparisons; each names two entries.
         samples: The first few annotations.
@@ -122,6 +137,7 @@ class ReportData(Record):
     stage_seconds: dict[str, float] = Field(default_factory=dict)
     gates: dict[str, GateCounts] = Field(default_factory=dict)
     tokens: dict[str, TokenCounts] = Field(default_factory=dict)
+    outcome: tuple[TeachingFigure, ...] = ()
     entries: tuple[Entry, ...] = Field(min_length=1)
     comparisons: tuple[Comparison, ...] = ()
     samples: tuple[Annotation, ...] = ()

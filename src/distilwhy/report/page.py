@@ -117,7 +117,9 @@ def _tables(data: ReportData) -> dict[str, Any]:
         "cost_table": tables.cost_table(data),
         "comparison_table": tables.comparison_table(data),
         "class_table": tables.class_table(data),
-        "teacher_tables": tables.shown([tables.gate_table(data), tables.token_table(data)]),
+        "teacher_tables": tables.shown(
+            [tables.gate_table(data), tables.outcome_table(data), tables.token_table(data)]
+        ),
         "run_tables": tables.shown(
             [
                 tables.stage_table(data),

@@ -232,6 +232,23 @@ def gate_table(data: ReportData) -> Table | None:
     )
 
 
+def outcome_table(data: ReportData) -> Table | None:
+    """Return what the methods of generation brought."""
+    if not data.outcome:
+        return None
+    columns = (Column("What", numeric=False), Column("Count"), Column("Of"), Column("Share"))
+    cells = tuple(
+        (
+            text_cell(item.name),
+            count_cell(item.count),
+            count_cell(item.total),
+            percent_cell(item.count / item.total if item.total else None),
+        )
+        for item in data.outcome
+    )
+    return Table("outcome", "What the teacher's methods brought", columns, cells)
+
+
 def token_table(data: ReportData) -> Table | None:
     """Return the teacher's tokens by step, with their total."""
     if not data.tokens:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from distilwhy.files import read_records, write_records
+from distilwhy.generators.scripted import ScriptedGenerator
 from distilwhy.records import Annotation, Prediction
 
 # One row, laid out as the published teacher outputs are.
@@ -113,6 +114,32 @@ def test_generate_writes_what_train_reads(
     again = call(*command)
     assert (again.code, again.out) == (0, called.out)
     assert again.err == "out/annotations.jsonl is up to date.\n"
+
+
+def test_generate_says_what_its_methods_brought(
+    folder: Path, call: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder)
+
+    def write(prompt: str, seed: int = 0) -> str:
+        if prompt.endswith("The answer is"):
+            return " fire. It burns." if "thing 0" in prompt.rsplit("\n\n", 1)[-1] else " sun. Hot."
+        return " There is nothing to mend."
+
+    generator = ScriptedGenerator(write, sample=write)
+    monkeypatch.setattr("distilwhy.generators.open.open_generator", lambda *_, **__: generator)
+    command = ["generate", "--task", "task.yaml", "--teacher", "scripted", "--out", "a.jsonl"]
+    command += ["--labels", "teacher", "--rationales-from", "own_answer", "--limit", "4"]
+    command += ["--samples", "2", "--temperature", "0.8", "--selection", "agreement"]
+    called = call(*command, "--critique-rounds", "2", "--json")
+    assert called.code == 0, called.err
+    outcome = json.loads(called.out)["outcome"]
+    answers = {"questions": 4, "answered": 4, "gold_known": 4, "agree_with_gold": 0}
+    assert outcome["own_answers"] == answers
+    assert outcome["own_rationales"] == {"samples": 8, "leading": 8, "questions": 4, "kept": 4}
+    assert outcome["rounds"] == {"examples": {"1": 4}, "settled": 4}
+    labels = [a.example.answer for a in read_records(Path("a.jsonl"), Annotation)]
+    assert set(labels) <= {"fire", "sun"}
 
 
 def test_another_source_for_a_task_file(

@@ -116,6 +116,13 @@ def test_tokens_are_estimated_where_the_server_counts_none(
     assert (got.prompt_tokens, got.completion_tokens) == (21, 3)
 
 
+def test_tokens_that_the_server_had_cached_are_told(stub: Any, reply: Any) -> None:
+    usage = {"prompt_tokens": 9, "prompt_tokens_details": {"cached_tokens": 8}}
+    stub.reply = lambda asked: reply({**asked.text("a"), "usage": usage})
+    (got,) = generate_all(asking(stub), ["p"], Decoding())
+    assert (got.prompt_tokens, got.cached_tokens, got.completion_tokens) == (9, 8, 1)
+
+
 @pytest.mark.parametrize("chat", [False, True])
 def test_likelihoods_are_summed(chat: bool, stub: Any, reply: Any) -> None:
     values = {"whole": [-0.5, -1.25, 0], "holed": [-0.5, None], "wild": [float("nan")], "no": []}

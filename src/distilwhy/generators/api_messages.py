@@ -97,15 +97,18 @@ def read_answer(content: bytes, prompt: str, decoding: Decoding, lost_attempts: 
         raise MalformedAnswerError("it holds no text")
     usage = body.get("usage")
     usage = usage if isinstance(usage, Mapping) else {}
+    details = usage.get("prompt_tokens_details")
+    details = details if isinstance(details, Mapping) else {}
+    cut = decoding.cut(text)
     finish: Finish = "length" if choice.get("finish_reason") in UNFINISHED else "stop"
-    ends = [place for stop in decoding.stop if stop and (place := text.find(stop)) >= 0]
     return Generated(
-        text=text[: min(ends)] if ends else text,
-        finish="stop" if ends else finish,
+        text=cut,
+        finish=finish if cut == text else "stop",
         prompt_tokens=_count(usage.get("prompt_tokens"), prompt),
         completion_tokens=_count(usage.get("completion_tokens"), text),
         logprob=_likelihood(choice, decoding) if decoding.logprobs else None,
         lost_attempts=lost_attempts,
+        cached_tokens=_count(details.get("cached_tokens"), ""),
     )
 
 

@@ -29,6 +29,11 @@ class Decoding:
     chat: bool = False
     logprobs: bool = False
 
+    def cut(self, text: str) -> str:
+        """Return a text up to the first stop string in it."""
+        ends = [place for stop in self.stop if stop and (place := text.find(stop)) >= 0]
+        return text[: min(ends)] if ends else text
+
 
 @dataclass(frozen=True)
 class Generated:

@@ -14,7 +14,7 @@ from transformers import MistralConfig, MistralForCausalLM
 
 from distilwhy.errors import ModelError
 from distilwhy.generators.base import Decoding, Generated, generate_all
-from distilwhy.generators.continuations import shares_prefixes
+from distilwhy.generators.slots import can_use_slots
 from distilwhy.generators.transformers_local import LocalGenerator
 from distilwhy.models.load import LoadedModel, load_model
 
@@ -97,9 +97,9 @@ def test_greedy_texts_equal_plain_generation(
 def test_the_prompts_try_what_matters(
     models: dict[str, LoadedModel], prompts: list[str], expected: dict[str, list[Generated]]
 ) -> None:
-    assert not shares_prefixes(models["sliding"].model.config)
+    assert not can_use_slots(models["sliding"].model)
     for name in ("llama", "gpt2"):
-        assert shares_prefixes(models[name].model.config)
+        assert can_use_slots(models[name].model)
     assert {text.finish for name in MODELS for text in expected[name]} == {"stop", "length"}
     for name in MODELS:
         assert len({text.text for text in expected[name]}) >= 10

@@ -20,6 +20,8 @@ class Decoding:
         seed: Seed of sampling; unused when greedy.
         chat: Whether prompts are wrapped in the model's chat template.
         logprobs: Whether each text's own log-likelihood is wanted, where the backend knows it.
+        contrast: Weight λ of contrastive decoding; 0 for none. Prompts are
+            :class:`ContrastedPrompt` then.
     """
 
     max_new_tokens: int = 96
@@ -28,6 +30,7 @@ class Decoding:
     seed: int = 0
     chat: bool = False
     logprobs: bool = False
+    contrast: float = 0.0
 
     def cut(self, text: str) -> str:
         """Return a text up to the first stop string in it."""
@@ -57,6 +60,37 @@ class Generated:
     logprob: float | None = None
     lost_attempts: int = 0
     cached_tokens: int = 0
+
+
+class ContrastedPrompt(str):
+    """A prompt with another that its text must not follow from.
+
+    A token is chosen by ``log p(token | prompt) - λ log p(token | against)``, λ being
+    ``Decoding.contrast`` (Wang et al. 2023, SCOTT, section 3.1; their form is λ = 1/2).
+
+    Args:
+        prompt: The prompt.
+        against: The other prompt, e.g. the same with a wrong answer.
+    """
+
+    against: str
+
+    def __new__(cls, prompt: str, against: str) -> ContrastedPrompt:
+        """Return the prompt, which is its text everywhere else."""
+        made = super().__new__(cls, prompt)
+        made.against = against
+        return made
+
+
+def contrasted(prompt: str) -> str:
+    """Return the prompt that another is contrasted with.
+
+    Raises:
+        TypeError: When it is a plain prompt.
+    """
+    if not isinstance(prompt, ContrastedPrompt):
+        raise TypeError("contrastive decoding needs a ContrastedPrompt")
+    return prompt.against
 
 
 class Generator(Protocol):

@@ -3,80 +3,106 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
 from transformers import DynamicCache
-from transformers.cache_utils import DynamicLayer
 from transformers.modeling_outputs import BaseModelOutput
 
 
-class Continuation(Protocol):
-    """A batch of texts that a model goes on writing."""
+@dataclass(frozen=True)
+class PromptIds:
+    """One prompt in tokens.
 
-    def next_logits(self, last: torch.Tensor | None) -> torch.Tensor:
+    Args:
+        ids: Its tokens.
+        prefix: How many of them are a beginning that other prompts share.
+    """
+
+    ids: Sequence[int]
+    prefix: int = 0
+
+
+class Continuation(Protocol):
+    """Rows of text that a model goes on writing."""
+
+    joins: bool
+    """Whether rows can be taken in while others are being written."""
+
+    def start(self, prompts: Sequence[PromptIds]) -> torch.Tensor:
+        """Take rows in and return the logits of their first tokens, [prompts, vocabulary]."""
+        ...
+
+    def step(self, last: torch.Tensor) -> torch.Tensor:
         """Return the logits of each row's next token, [rows, vocabulary].
 
         Args:
-            last: int64, [rows], the tokens written last; ``None`` at the start.
+            last: int64, [rows], the tokens written last.
         """
         ...
 
-    def keep(self, rows: torch.Tensor) -> None:
-        """Keep only some rows, int64 indices in rising order."""
+    def keep(self, rows: Sequence[int]) -> list[int]:
+        """Keep only some rows; return them in the order in which they stand from now on."""
+        ...
+
+    def limit(self, tokens: int) -> int:
+        """Return how many rows of so many tokens the memory has room for."""
         ...
 
 
-def shares_prefixes(config: Any) -> bool:
-    """Return whether a decoder's cache of a prefix can serve prompts of different lengths.
+class _Padded:
+    """What continuations of padded batches have in common; rows leave, but none joins."""
 
-    In a sliding window, padding between prefix and prompt would push the prefix out of sight.
-    """
-    return all(type(layer) is DynamicLayer for layer in DynamicCache(config=config).layers)
+    joins = False
+
+    def __init__(self, model: Any, pad: int) -> None:
+        self.model = model
+        self.pad = pad
+        self.cache: Any = None
+        self.mask = torch.zeros(0, dtype=torch.long)
+
+    def limit(self, tokens: int) -> int:
+        """See :class:`Continuation`; padded batches find out by running out of memory."""
+        return 2**31
+
+    def keep(self, rows: Sequence[int]) -> list[int]:
+        """See :class:`Continuation`."""
+        self._select(torch.tensor(list(rows), dtype=torch.long, device=self.mask.device))
+        return list(rows)
+
+    def _select(self, rows: torch.Tensor) -> None:
+        self.cache.batch_select_indices(rows)
+        self.mask = self.mask[rows]
 
 
-@torch.inference_mode()
-def prefill(model: Any, prefix: Sequence[int]) -> DynamicCache:
-    """Return a decoder-only model's cache of a prefix, one row."""
-    cache = DynamicCache(config=model.config)
-    ids = torch.tensor([list(prefix)], device=model.device)
-    model(input_ids=ids, past_key_values=cache, use_cache=True, logits_to_keep=1)
-    return cache
-
-
-class DecoderContinuation:
-    """Decoder-only: prompt and text are one line.
+class DecoderContinuation(_Padded):
+    """Decoder-only models of any kind: prompts padded on the left, each computed whole.
 
     Args:
         model: The model.
-        ids: int64, [rows, tokens], prompts without their shared prefix, padded on the left.
-        mask: int64, as ``ids``, 0 at padding.
-        prefix: The cache of the shared prefix, if there is one.
+        pad: Token to pad with.
     """
 
-    def __init__(
-        self, model: Any, ids: torch.Tensor, mask: torch.Tensor, prefix: DynamicCache | None
-    ) -> None:
-        self.model = model
-        self.ids = ids
-        self.cache = DynamicCache(config=model.config)
-        if prefix is not None:
-            layers: Any = prefix.layers
-            for place, layer in enumerate(layers):
-                shape = (len(ids), -1, -1, -1)
-                self.cache.update(layer.keys.expand(shape), layer.values.expand(shape), place)
-        length = self.cache.get_seq_length()
-        self.mask = torch.cat([mask.new_ones(len(ids), length), mask], dim=1)
-        self.positions = (self.mask.cumsum(1) - 1).clamp(min=0)[:, length:]
-
-    def next_logits(self, last: torch.Tensor | None) -> torch.Tensor:
+    @torch.inference_mode()
+    def start(self, prompts: Sequence[PromptIds]) -> torch.Tensor:
         """See :class:`Continuation`."""
-        if last is not None:
-            self.ids = last[:, None]
-            self.mask = torch.cat([self.mask, self.mask.new_ones(len(last), 1)], dim=1)
-            self.positions = self.positions[:, -1:] + 1
+        lines = [prompt.ids for prompt in prompts]
+        ids, self.mask = pad_lines(lines, self.pad, self.model.device, left=True)
+        self.cache = DynamicCache(config=self.model.config)
+        self.positions = (self.mask.cumsum(1) - 1).clamp(min=0)
+        return self._forward(ids)
+
+    @torch.inference_mode()
+    def step(self, last: torch.Tensor) -> torch.Tensor:
+        """See :class:`Continuation`."""
+        self.mask = torch.cat([self.mask, self.mask.new_ones(len(last), 1)], dim=1)
+        self.positions = self.positions[:, -1:] + 1
+        return self._forward(last[:, None])
+
+    def _forward(self, ids: torch.Tensor) -> torch.Tensor:
         logits: torch.Tensor = self.model(
-            input_ids=self.ids,
+            input_ids=ids,
             attention_mask=self.mask,
             position_ids=self.positions,
             past_key_values=self.cache,
@@ -85,36 +111,36 @@ class DecoderContinuation:
         ).logits
         return logits[:, -1]
 
-    def keep(self, rows: torch.Tensor) -> None:
-        """See :class:`Continuation`."""
-        self.cache.batch_select_indices(rows)
-        self.mask, self.positions = self.mask[rows], self.positions[rows]
+    def _select(self, rows: torch.Tensor) -> None:
+        super()._select(rows)
+        self.positions = self.positions[rows]
 
 
-class EncoderDecoderContinuation:
-    """Encoder-decoder: the prompt is encoded once, the text is a line of its own.
+class EncoderDecoderContinuation(_Padded):
+    """Encoder-decoder models: the prompt is encoded once, the text is a line of its own.
 
     Args:
         model: The model.
-        ids: int64, [rows, tokens], prompts, padded on the right.
-        mask: int64, as ``ids``, 0 at padding.
+        pad: Token to pad with.
     """
 
-    def __init__(self, model: Any, ids: torch.Tensor, mask: torch.Tensor) -> None:
-        self.model = model
-        self.mask = mask
-        encoder = model.get_encoder()
-        self.encoded = encoder(input_ids=ids, attention_mask=mask).last_hidden_state
-        self.cache: Any = None
-
-    def next_logits(self, last: torch.Tensor | None) -> torch.Tensor:
+    @torch.inference_mode()
+    def start(self, prompts: Sequence[PromptIds]) -> torch.Tensor:
         """See :class:`Continuation`."""
-        start = self.model.config.decoder_start_token_id
-        tokens = self.mask.new_full((len(self.mask),), start) if last is None else last
+        lines = [prompt.ids for prompt in prompts]
+        ids, self.mask = pad_lines(lines, self.pad, self.model.device)
+        encoder = self.model.get_encoder()
+        self.encoded = encoder(input_ids=ids, attention_mask=self.mask).last_hidden_state
+        self.cache = None
+        return self.step(ids.new_full((len(ids),), self.model.config.decoder_start_token_id))
+
+    @torch.inference_mode()
+    def step(self, last: torch.Tensor) -> torch.Tensor:
+        """See :class:`Continuation`."""
         output = self.model(
             encoder_outputs=BaseModelOutput(last_hidden_state=self.encoded),
             attention_mask=self.mask,
-            decoder_input_ids=tokens[:, None],
+            decoder_input_ids=last[:, None],
             past_key_values=self.cache,
             use_cache=True,
         )
@@ -122,7 +148,20 @@ class EncoderDecoderContinuation:
         logits: torch.Tensor = output.logits
         return logits[:, -1]
 
-    def keep(self, rows: torch.Tensor) -> None:
-        """See :class:`Continuation`."""
-        self.cache.batch_select_indices(rows)
-        self.mask, self.encoded = self.mask[rows], self.encoded[rows]
+    def _select(self, rows: torch.Tensor) -> None:
+        super()._select(rows)
+        self.encoded = self.encoded[rows]
+
+
+def pad_lines(
+    lines: Sequence[Sequence[int]], pad: int, device: torch.device, *, left: bool = False
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return token ids and mask, both int64, [lines, longest line]."""
+    width = max(map(len, lines))
+    ids = torch.full((len(lines), width), pad)
+    mask = torch.zeros(len(lines), width, dtype=torch.long)
+    for number, line in enumerate(lines):
+        part = slice(width - len(line), width) if left else slice(0, len(line))
+        ids[number, part] = torch.tensor(list(line))
+        mask[number, part] = 1
+    return ids.to(device), mask.to(device)

@@ -15,22 +15,26 @@ class PrefixGroup:
 
     Args:
         prefix: Length of the common beginning in tokens; 0 where there is none worth keeping.
-        members: Places of the prompts, shortest first.
+        members: Places of the prompts, in the order of their tokens, so that prompts that share
+            still more stand together.
     """
 
     prefix: int
     members: tuple[int, ...]
 
 
-def group_by_prefix(prompts: Sequence[Sequence[int]]) -> list[PrefixGroup]:
+def group_by_prefix(
+    prompts: Sequence[Sequence[int]], shortest: int = MIN_PREFIX
+) -> list[PrefixGroup]:
     """Group prompts by the beginning that they share; every prompt stands in one group.
 
     Args:
         prompts: Token ids of each prompt, at least one token each.
+        shortest: Shorter common beginnings are not worth keeping.
 
     Returns:
-        The groups; prompts that share no beginning of 64 tokens stand together in the last one.
-        A prefix always leaves at least one token of every member.
+        The groups; prompts that share no such beginning stand together in the last one. A prefix
+        always leaves at least one token of every member.
     """
     order = sorted(range(len(prompts)), key=lambda place: list(prompts[place]))
     groups: list[PrefixGroup] = []
@@ -41,16 +45,16 @@ def group_by_prefix(prompts: Sequence[Sequence[int]]) -> list[PrefixGroup]:
         shared, end = len(first) - 1, start + 1
         while end < len(order):
             common = common_prefix(first, prompts[order[end]], shared)
-            if common < MIN_PREFIX or (end > start + 1 and common < MIN_KEPT * shared):
+            if common < shortest or (end > start + 1 and common < MIN_KEPT * shared):
                 break
             shared, end = common, end + 1
         if end - start > 1:
-            groups.append(PrefixGroup(shared, _by_length(order[start:end], prompts)))
+            groups.append(PrefixGroup(shared, tuple(order[start:end])))
         else:
             alone.append(order[start])
         start = end
     if alone:
-        groups.append(PrefixGroup(0, _by_length(alone, prompts)))
+        groups.append(PrefixGroup(0, tuple(alone)))
     return groups
 
 
@@ -66,7 +70,3 @@ def common_prefix(first: Sequence[int], second: Sequence[int], limit: int) -> in
     if list(first[:most]) == list(second[:most]):
         return max(most, 0)
     return next(place for place in range(most) if first[place] != second[place])
-
-
-def _by_length(places: Sequence[int], prompts: Sequence[Sequence[int]]) -> tuple[int, ...]:
-    return tuple(sorted(places, key=lambda place: (len(prompts[place]), place)))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from distilwhy.errors import DataError, ModelError
 from distilwhy.files import read_records, read_text, sha256_json
-from distilwhy.generators.base import Decoding, Finish, Generated
+from distilwhy.generators.base import ContrastedPrompt, Decoding, Finish, Generated
 from distilwhy.prompts.library import Templated, load_prompts
 from distilwhy.prompts.wording import last_block, one_line, shown_question, unfill
 from distilwhy.records import Annotation, Record, TeacherText
@@ -48,11 +48,12 @@ def text_key(prompt: str, teacher: str, decoding: Decoding) -> str:
     """Return the key of a request: a hexadecimal SHA-256 of all that its text depends on."""
     settings = asdict(decoding)
     # Settings that came later count only where they are used, so that older stores stay valid.
-    later = {"logprobs": False}
+    later = {"logprobs": False, "contrast": 0.0}
     for name, unused in later.items():
         if settings[name] == unused:
             del settings[name]
-    return sha256_json([prompt, teacher, settings])
+    against = [prompt.against] if isinstance(prompt, ContrastedPrompt) else []
+    return sha256_json([prompt, teacher, settings, *against])
 
 
 class RecordedGenerator:

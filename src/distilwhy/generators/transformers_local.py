@@ -4,38 +4,28 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from itertools import islice
+from functools import cached_property, partial
 from typing import Any
 
 import torch
 
 from distilwhy.errors import ModelError
-from distilwhy.generators.base import Decoding, Finish, Generated
+from distilwhy.generators.base import Decoding, Finish, Generated, contrasted
 from distilwhy.generators.continuations import (
     Continuation,
     DecoderContinuation,
     EncoderDecoderContinuation,
-    prefill,
-    shares_prefixes,
+    pad_lines,
 )
-from distilwhy.generators.prefixes import PrefixGroup, group_by_prefix
+from distilwhy.generators.rows import Row, RowQueue
+from distilwhy.generators.slots import PrefixStore, SlotContinuation, can_use_slots
+from distilwhy.generators.writing import Writer
 from distilwhy.models.load import LoadedModel
 from distilwhy.models.logits import logits_only_at
 from distilwhy.models.precision import default_device, precision_name
 from distilwhy.models.tokens import prompt_ids
 
-WINDOW = 16  # batches taken at a time
 STOP_WINDOW = 12  # tokens looked at for a stop string; longer stop strings widen it
-
-
-@dataclass
-class _Row:
-    """One text being written."""
-
-    prompt: list[int]
-    place: int
-    written: list[int] = field(default_factory=list)
 
 
 class LocalGenerator:
@@ -43,12 +33,12 @@ class LocalGenerator:
 
     Args:
         loaded: The model and its tokenizer.
-        batch_size: Texts written together.
+        batch_size: Texts written together, at most; memory may allow fewer.
         max_prompt_tokens: Prompts are cut at so many tokens, as a student's were in training.
     """
 
     def __init__(
-        self, loaded: LoadedModel, batch_size: int = 16, max_prompt_tokens: int | None = None
+        self, loaded: LoadedModel, batch_size: int = 64, max_prompt_tokens: int | None = None
     ) -> None:
         self.name = loaded.name
         self.loaded = loaded
@@ -63,41 +53,39 @@ class LocalGenerator:
     def generate(
         self, prompts: Iterable[str], decoding: Decoding
     ) -> Iterator[tuple[int, Generated]]:
-        """Yield ``(index of the prompt, its text)`` as texts finish; see :class:`Generator`."""
-        # Some batches at a time, sorted among themselves, so that a run can be ended early.
-        numbered = enumerate(prompts)
-        while taken := list(islice(numbered, WINDOW * self.batch_size)):
-            ids = [self._prompt_ids(prompt, decoding) for _, prompt in taken]
-            self._check_room(max(map(len, ids)), decoding)
-            for members, continuation in self._batches(ids):
-                rows = [_Row(ids[place], taken[place][0]) for place in members]
-                yield from self._write(rows, continuation, decoding)
+        """Yield ``(number of the prompt, its text)`` as texts finish; see :class:`Generator`."""
+        prefixes = self._prefixes
+        queue = RowQueue(prompts, partial(self._row, decoding), prefixes)
+        pad = int(self.tokenizer.pad_token_id)
+        if prefixes is not None:
+            continuation: Continuation = SlotContinuation(self.model, prefixes)
+        elif self.loaded.is_encoder_decoder:
+            continuation = EncoderDecoderContinuation(self.model, pad)
+        else:
+            continuation = DecoderContinuation(self.model, pad)
+        finished = partial(self._finished, decoding)
+        writer = Writer(continuation, queue, decoding, self.batch_size, finished, self.name)
+        for row, finish in writer.write():
+            yield row.number, self._text(row, finish, decoding)
 
     def count_tokens(self, prompt: str, decoding: Decoding) -> int:
         """Return how many tokens a prompt has as the model reads it."""
         return len(self._prompt_ids(prompt, decoding))
 
-    @torch.inference_mode()
-    def _batches(self, ids: Sequence[list[int]]) -> Iterator[tuple[Sequence[int], Continuation]]:
-        """Yield the places of prompts that are written together, and their common start."""
-        order = sorted(range(len(ids)), key=lambda place: (len(ids[place]), place))
-        if self.loaded.is_encoder_decoder:
-            for members in self._cut(order):
-                lines = [ids[place] for place in members]
-                yield members, EncoderDecoderContinuation(self.model, *self._padded(lines))
-            return
-        alone = [PrefixGroup(0, tuple(order))]
-        for group in group_by_prefix(ids) if shares_prefixes(self.model.config) else alone:
-            prefix = ids[group.members[0]][: group.prefix]
-            cache = prefill(self.model, prefix) if prefix else None
-            for members in self._cut(group.members):
-                lines = [ids[place][group.prefix :] for place in members]
-                inputs = self._padded(lines, left=True)
-                yield members, DecoderContinuation(self.model, *inputs, cache)
+    @cached_property
+    def _prefixes(self) -> PrefixStore | None:
+        """The prefixes of prompts; ``None`` where the model cannot share them."""
+        usable = not self.loaded.is_encoder_decoder and can_use_slots(self.model)
+        return PrefixStore(self.model) if usable else None
 
-    def _cut(self, places: Sequence[int]) -> Iterator[Sequence[int]]:
-        for start in range(0, len(places), self.batch_size):
-            yield places[start : start + self.batch_size]
+    def _row(self, decoding: Decoding, number: int, prompt: str) -> Row:
+        ids = self._prompt_ids(prompt, decoding)
+        self._check_room(len(ids), decoding)
+        against = None
+        if decoding.contrast:
+            against = self._prompt_ids(contrasted(prompt), decoding)
+            self._check_room(len(against), decoding)
+        return Row(number, ids, against, _sampler(decoding, ids, self.device))
 
     @torch.inference_mode()
     def score(self, prompts: Sequence[str], continuations: Sequence[str]) -> list[float]:
@@ -136,31 +124,8 @@ class LocalGenerator:
         chosen = logits.log_softmax(-1).gather(-1, labels[:, None])[:, 0]
         return [float(part.sum()) for part in chosen.split([len(text) for _, text in rows])]
 
-    @torch.inference_mode()
-    def _write(
-        self, rows: list[_Row], continuation: Continuation, decoding: Decoding
-    ) -> Iterator[tuple[int, Generated]]:
-        """Write one batch of texts, each leaving the batch when it is finished."""
-        samplers = [_sampler(decoding, row.prompt, self.device) for row in rows]
-        last = None
-        while True:
-            chosen = _choose(continuation.next_logits(last), samplers, decoding)
-            for row, token in zip(rows, chosen, strict=True):
-                row.written.append(token)
-            endings = [self._finished(row, decoding) for row in rows]
-            for row, finish in zip(rows, endings, strict=True):
-                if finish is not None:
-                    yield row.place, self._text(row, finish, decoding)
-            kept = [i for i, finish in enumerate(endings) if finish is None]
-            if not kept:
-                return
-            if len(kept) < len(rows):
-                rows, samplers = [rows[i] for i in kept], [samplers[i] for i in kept]
-                continuation.keep(torch.tensor(kept, device=self.device))
-            last = torch.tensor([row.written[-1] for row in rows], device=self.device)
-
-    def _finished(self, row: _Row, decoding: Decoding) -> Finish | None:
-        if row.written[-1] in self._end_tokens():
+    def _finished(self, decoding: Decoding, row: Row) -> Finish | None:
+        if row.written[-1] in self._end_tokens:
             return "stop"
         if decoding.stop:
             window = max(STOP_WINDOW, 2 * max(map(len, decoding.stop)))
@@ -169,12 +134,14 @@ class LocalGenerator:
                 return "stop"
         return "length" if len(row.written) >= decoding.max_new_tokens else None
 
-    def _text(self, row: _Row, finish: Finish, decoding: Decoding) -> Generated:
+    def _text(self, row: Row, finish: Finish, decoding: Decoding) -> Generated:
         text = self.tokenizer.decode(row.written, skip_special_tokens=True)
         ends = [place for stop in decoding.stop if (place := text.find(stop)) >= 0]
         text = text[: min(ends)] if ends else text
-        return Generated(text, finish, len(row.prompt), len(row.written))
+        logprob = row.logprob if decoding.logprobs else None
+        return Generated(text, finish, len(row.prompt), len(row.written), logprob)
 
+    @cached_property
     def _end_tokens(self) -> frozenset[int]:
         ends: set[int] = set()
         for value in (self.model.generation_config.eos_token_id, self.tokenizer.eos_token_id):
@@ -210,21 +177,11 @@ class LocalGenerator:
             limit=self.max_prompt_tokens,
         )
 
+    def _padded(self, lines: Sequence[Sequence[int]]) -> tuple[torch.Tensor, torch.Tensor]:
+        return pad_lines(lines, int(self.tokenizer.pad_token_id), self.device)
+
     def _ids(self, text: str) -> list[int]:
         return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
-
-    def _padded(
-        self, lines: Sequence[Sequence[int]], *, left: bool = False
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return token ids and mask, both int64, [lines, longest line]."""
-        width = max(map(len, lines))
-        ids = torch.full((len(lines), width), int(self.tokenizer.pad_token_id))
-        mask = torch.zeros(len(lines), width, dtype=torch.long)
-        for number, line in enumerate(lines):
-            part = slice(width - len(line), width) if left else slice(0, len(line))
-            ids[number, part] = torch.tensor(list(line))
-            mask[number, part] = 1
-        return ids.to(self.device), mask.to(self.device)
 
 
 def _sampler(
@@ -235,15 +192,3 @@ def _sampler(
         return None
     digest = hashlib.sha256(repr((decoding.seed, *prompt)).encode()).digest()
     return torch.Generator(device).manual_seed(int.from_bytes(digest[:8], "big") >> 1)
-
-
-def _choose(
-    logits: torch.Tensor, samplers: Sequence[torch.Generator | None], decoding: Decoding
-) -> list[int]:
-    if decoding.temperature <= 0:
-        return list(logits.argmax(-1).tolist())
-    shares = (logits.float() / decoding.temperature).softmax(-1)
-    return [
-        int(torch.multinomial(share, 1, generator=sampler))
-        for share, sampler in zip(shares, samplers, strict=True)
-    ]

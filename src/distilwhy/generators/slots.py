@@ -1,0 +1,322 @@
+"""Decoder-only models that write many texts at once: prefixes computed once, rows come and go."""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+from transformers import DynamicCache
+from transformers.cache_utils import DynamicLayer
+
+from distilwhy.generators.continuations import PromptIds
+from distilwhy.generators.prefixes import MIN_PREFIX, common_prefix, group_by_prefix
+from distilwhy.generators.shared_attention import Pass, Prefix, SlotCache, use_shared_attention
+from distilwhy.models.memory import available_memory
+
+MIN_STEM = 8  # tokens; a shorter common beginning costs less than a pass of its own
+PASS_TOKENS = 2048  # tokens in one pass; more bring no speed and much memory
+KEPT_PREFIXES = 16
+PREFIX_SHARE = 0.1  # of the memory that is free, for prefixes that no row needs now
+SLOT_SHARE = 0.5  # of the memory that is free, for the rows being written
+WIDTH_STEP = 32  # slots grow by so many tokens
+
+
+class PrefixStore:
+    """The latest prefixes of a model, each computed once.
+
+    Args:
+        model: A decoder-only model.
+    """
+
+    def __init__(self, model: Any) -> None:
+        self._model = model
+        self._kept: OrderedDict[tuple[int, ...], Prefix] = OrderedDict()
+        self.computed_tokens = 0
+        """Tokens of prefixes computed so far."""
+
+    def usable(self, ids: Sequence[int], share: float) -> int:
+        """Return how many tokens of a beginning are worth taking from what is kept.
+
+        Args:
+            ids: What prompts have in common.
+            share: What is kept must cover so much of it.
+
+        Returns:
+            The length of a kept prefix, or of a part of one; 0 where none covers enough.
+        """
+        least = max(MIN_PREFIX, share * len(ids))
+        whole = [len(kept) for kept in self._kept if kept == tuple(ids[: len(kept)])]
+        if (longest := max(whole, default=0)) >= least:
+            return longest
+        parts = [common_prefix(ids, (*kept, -1), len(ids)) for kept in self._kept]
+        return longest if (longest := max(parts, default=0)) >= least else 0
+
+    def get(self, ids: Sequence[int]) -> Prefix:
+        """Return a prefix, computed where it is not kept."""
+        wanted = tuple(ids)
+        found = self._kept.get(wanted) or self._compute(wanted)
+        self._kept[wanted] = found
+        self._kept.move_to_end(wanted)
+        limit = PREFIX_SHARE * available_memory(self._model.device)
+        while len(self._kept) > 1 and (
+            len(self._kept) > KEPT_PREFIXES or sum(map(_bytes, self._kept.values())) > limit
+        ):
+            self._kept.popitem(last=False)
+        return found
+
+    @torch.inference_mode()
+    def _compute(self, ids: tuple[int, ...]) -> Prefix:
+        """Compute a prefix, from the longest beginning that a kept one has."""
+        shared = {kept: common_prefix(ids, (*kept, -1), len(ids)) for kept in self._kept}
+        best = max(shared, key=lambda kept: shared[kept], default=())
+        start, known = shared.get(best, 0), self._kept.get(best)
+        if known and start == len(ids):
+            return Prefix(ids, known.keys[:, :, :start], known.values[:, :, :start])
+        cache = DynamicCache(config=self._model.config)
+        if known and start:
+            for layer, (keys, values) in enumerate(zip(known.keys, known.values, strict=True)):
+                cache.update(keys[None, :, :start], values[None, :, :start], layer)
+        rest = torch.tensor([ids[start:]], device=self._model.device)
+        self._model(input_ids=rest, past_key_values=cache, use_cache=True, logits_to_keep=1)
+        self.computed_tokens += len(ids) - start
+        layers: Any = cache.layers
+        keys, values = ([getattr(x, part) for x in layers] for part in ("keys", "values"))
+        return Prefix(ids, torch.cat(keys), torch.cat(values))
+
+
+def _bytes(prefix: Prefix) -> int:
+    return 2 * prefix.keys.numel() * prefix.keys.element_size()
+
+
+class SlotContinuation:
+    """Rows of a decoder-only model; see :class:`~distilwhy.generators.continuations.Continuation`.
+
+    Args:
+        model: A model for which :func:`can_use_slots` holds.
+        prefixes: Its prefixes.
+    """
+
+    joins = True
+
+    def __init__(self, model: Any, prefixes: PrefixStore) -> None:
+        self._model = model
+        self._prefixes = prefixes
+        self._cache: SlotCache | None = None
+        self._rows: list[tuple[Prefix | None, int]] = []
+        """Each row's prefix, and how many tokens it has behind it."""
+
+    def start(self, prompts: Sequence[PromptIds]) -> torch.Tensor:
+        """Take rows in and return the logits of their first tokens, [prompts, vocabulary]."""
+        before = len(self._rows)
+        try:
+            return self._start(prompts, before)
+        except BaseException:
+            del self._rows[before:]
+            raise
+
+    def step(self, last: torch.Tensor) -> torch.Tensor:
+        """Return the logits of each row's next token, [rows, vocabulary]."""
+        lengths = [length for _, length in self._rows]
+        cache = self._reserve(len(lengths), max(lengths) + 1)
+        device = last.device
+        places = torch.tensor(lengths, device=device)
+        slots = torch.arange(len(lengths), device=device)
+        groups = _groups([prefix for prefix, _ in self._rows], device)
+        cache.begin(Pass(slots, places, slice(0, len(lengths)), None, None, groups))
+        logits = self._forward(last, places + self._prefix_lengths(slots), len(lengths))
+        self._rows = [(prefix, length + 1) for prefix, length in self._rows]
+        return logits
+
+    def keep(self, rows: Sequence[int]) -> list[int]:
+        """Keep only some rows; those at the end fill the gaps. Return them in their new order."""
+        cache = self._cache
+        assert cache is not None
+        order, spare = list(range(len(self._rows))), sorted(set(rows), reverse=True)
+        kept = set(rows)
+        for slot in range(len(kept)):
+            if slot in kept:
+                continue
+            source = spare.pop(0)
+            cache.move(source, slot, self._rows[source][1])
+            order[slot] = source
+        order = order[: len(kept)]
+        self._rows = [self._rows[source] for source in order]
+        return order
+
+    def limit(self, tokens: int) -> int:
+        """Return how many rows of so many tokens the memory has room for, with those there are."""
+        each = 2 * math.prod(_shape(self._model)) * self._model.dtype.itemsize
+        held = self._cache.keys.numel() * 2 * self._cache.keys.element_size() if self._cache else 0
+        free = SLOT_SHARE * available_memory(self._model.device) + held
+        return max(1, int(free // (each * _rounded(tokens))))
+
+    def _start(self, prompts: Sequence[PromptIds], before: int) -> torch.Tensor:
+        own = [p.ids[p.prefix :] for p in prompts]
+        for prompt in prompts:
+            prefix = self._prefixes.get(prompt.ids[: prompt.prefix]) if prompt.prefix else None
+            self._rows.append((prefix, 0))
+        self._reserve(len(self._rows), max(map(len, own)) + 1)
+        done = self._start_stems(own, before)
+        logits = []
+        for part in _cut([len(line) - start for line, start in zip(own, done, strict=True)]):
+            slots = [before + number for number in part]
+            lines = [own[number][done[number] :] for number in part]
+            logits.append(self._extend(slots, [done[number] for number in part], lines))
+        for number, line in enumerate(own, before):
+            self._rows[number] = (self._rows[number][0], len(line))
+        return torch.cat(logits)
+
+    def _start_stems(self, own: Sequence[Sequence[int]], before: int) -> list[int]:
+        """Compute once what rows begin with alike; return how many tokens of each are done."""
+        done = [0] * len(own)
+        stems: list[tuple[int, ...]] = []
+        prefixes = [prefix for prefix, _ in self._rows[before:]]
+        for _, members in _by_prefix(prefixes):
+            for group in group_by_prefix([own[n] for n in members], MIN_STEM):
+                places = tuple(members[n] for n in group.members)
+                if group.prefix:
+                    stems.append(places)
+                    done = [group.prefix if n in places else d for n, d in enumerate(done)]
+        for part in _cut([done[stem[0]] for stem in stems]):
+            leaders = [stems[number][0] for number in part]
+            slots = [before + leader for leader in leaders]
+            lines = [own[leader][: done[leader]] for leader in leaders]
+            self._extend(slots, [0] * len(lines), lines, logits=False)
+        for leader, *others in stems:
+            for other in others:
+                assert self._cache is not None
+                self._cache.move(before + leader, before + other, done[leader])
+        return done
+
+    def _extend(
+        self,
+        slots: Sequence[int],
+        starts: Sequence[int],
+        lines: Sequence[Sequence[int]],
+        *,
+        logits: bool = True,
+    ) -> torch.Tensor:
+        """Add tokens to rows in one pass; return the logits behind each row's last, if wanted."""
+        device, cache = self._model.device, self._cache
+        assert cache is not None
+        sizes = torch.tensor([len(line) for line in lines], device=device)
+        ends = sizes.cumsum(0)
+        of_row = torch.repeat_interleave(torch.arange(len(lines), device=device), sizes)
+        within = torch.arange(int(ends[-1]), device=device) - (ends - sizes)[of_row]
+        rows = torch.tensor(slots, device=device)
+        places = torch.tensor(starts, device=device)[of_row] + within
+        widest = int(sizes.max())
+        padded = (ends - sizes)[:, None] + torch.arange(widest, device=device).clamp(
+            max=(sizes - 1)[:, None]
+        )
+        groups = _groups([self._rows[slots[n]][0] for n in of_row.tolist()], device)
+        packed = of_row * widest + within
+        cache.begin(Pass(rows[of_row], places, rows, padded, packed, groups))
+        ids = torch.tensor([token for line in lines for token in line], device=device)
+        return self._forward(
+            ids, places + self._prefix_lengths(rows[of_row]), ends - 1 if logits else 1
+        )
+
+    @torch.inference_mode()
+    def _forward(
+        self, ids: torch.Tensor, positions: torch.Tensor, keep: torch.Tensor | int
+    ) -> torch.Tensor:
+        logits: torch.Tensor = self._model(
+            input_ids=ids[None],
+            position_ids=positions[None],
+            # Four dimensions: transformers takes it as it is and builds none.
+            attention_mask=torch.ones(1, 1, 1, 1, device=ids.device),
+            use_cache=False,
+            logits_to_keep=keep,
+            slot_cache=self._cache,
+        ).logits
+        return logits[0]
+
+    def _prefix_lengths(self, slots: torch.Tensor) -> torch.Tensor:
+        lengths = [len(prefix.ids) if prefix else 0 for prefix, _ in self._rows]
+        return torch.tensor(lengths, device=slots.device)[slots]
+
+    def _reserve(self, rows: int, tokens: int) -> SlotCache:
+        if self._cache is None:
+            self._cache = SlotCache(_shape(self._model), self._model.dtype, self._model.device)
+        self._cache.reserve(rows, _rounded(tokens))
+        return self._cache
+
+
+def _shape(model: Any) -> tuple[int, int, int]:
+    """Return a model's layers, key-value heads and size of a head."""
+    config = model.config.get_text_config()
+    heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
+    size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    return config.num_hidden_layers, heads, size
+
+
+def _rounded(tokens: int) -> int:
+    return -(-tokens // WIDTH_STEP) * WIDTH_STEP
+
+
+def _cut(lengths: Sequence[int]) -> Iterator[range]:
+    """Cut rows into passes of at most so many tokens, or one row."""
+    start = tokens = 0
+    for number, length in enumerate(lengths):
+        if number > start and tokens + length > PASS_TOKENS:
+            yield range(start, number)
+            start, tokens = number, 0
+        tokens += length
+    if start < len(lengths):
+        yield range(start, len(lengths))
+
+
+def _by_prefix(prefixes: Sequence[Prefix | None]) -> list[tuple[Prefix | None, list[int]]]:
+    """Return each prefix with the numbers of those that stand behind it."""
+    found: dict[int, tuple[Prefix | None, list[int]]] = {}
+    for number, prefix in enumerate(prefixes):
+        found.setdefault(id(prefix), (prefix, []))[1].append(number)
+    return list(found.values())
+
+
+def _groups(
+    prefixes: Sequence[Prefix | None], device: torch.device
+) -> list[tuple[Prefix, torch.Tensor | None]]:
+    """Return each prefix with the numbers of the tokens behind it, ``None`` for all of them."""
+    found = _by_prefix(prefixes)
+    if len(found) == 1:
+        return [(prefix, None) for prefix, _ in found if prefix is not None]
+    return [
+        (prefix, torch.tensor(members, device=device))
+        for prefix, members in found
+        if prefix is not None
+    ]
+
+
+@torch.inference_mode()
+def can_use_slots(model: Any) -> bool:
+    """Return whether a model's texts in slots, behind shared prefixes, are its plain texts.
+
+    Sliding windows, recurrent layers and scores with terms of their own are not served; a short
+    trial finds them out. The model's attention is switched on the way.
+    """
+    plain = all(type(x) is DynamicLayer for x in DynamicCache(config=model.config).layers)
+    if not plain or not use_shared_attention(model):
+        return False
+    tokens = [3 + number % 5 for number in range(MIN_PREFIX)]
+    prompts = [[*tokens, 4, 5, 3, 6], [*tokens, 6, 3]]
+    try:
+        reference = [_last_logits(model, [*prompt, 5]) for prompt in prompts]
+        trial = SlotContinuation(model, PrefixStore(model))
+        trial.start([PromptIds(prompt, len(tokens)) for prompt in prompts])
+        found = trial.step(torch.full((2,), 5, device=model.device)).float()
+    except (TypeError, ValueError, IndexError, RuntimeError, AttributeError):
+        return False
+    wanted = torch.stack(reference)
+    tolerance = 1e-4 if model.dtype == torch.float32 else 0.05
+    return bool((found - wanted).norm() <= tolerance * wanted.norm())
+
+
+def _last_logits(model: Any, ids: Sequence[int]) -> torch.Tensor:
+    line = torch.tensor([list(ids)], device=model.device)
+    logits: torch.Tensor = model(input_ids=line, use_cache=False, logits_to_keep=1).logits
+    return logits[0, -1].float()

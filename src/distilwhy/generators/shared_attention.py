@@ -170,7 +170,7 @@ def _over_prefix(
 ) -> list[torch.Tensor]:
     """Return what :func:`_part` does, for a few lines at a time, whose scores stay in the cache."""
     lines = max(1, CACHED_SCORES // (keys.shape[0] * keys.shape[1]))
-    parts = [_part(some, keys, values, scaling) for some in queries.split(lines, 1)]
+    parts = [_part(some, keys, values, scaling) for some in torch.split(queries, lines, 1)]
     return [torch.cat(pieces, 1) for pieces in zip(*parts, strict=True)]
 
 

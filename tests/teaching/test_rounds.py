@@ -202,6 +202,11 @@ def test_critiques_that_find_something(critique: str) -> None:
     assert not finds_nothing(critique)
 
 
+def test_a_prompt_file_may_say_so_in_its_own_words() -> None:
+    assert finds_nothing("Hier ist  NICHTS zu verbessern!", "Hier ist nichts zu verbessern.")
+    assert not finds_nothing("Hier ist viel zu verbessern.", "Hier ist nichts zu verbessern.")
+
+
 def test_rounds_are_replayed_from_annotations(tmp_path: Path) -> None:
     generator = scripted({"R.": "Bad.", "A.": "Worse.", "B.": NOTHING}, {"R.": "A.", "A.": "B."})
     result = run(generator, tmp_path / "t.jsonl")

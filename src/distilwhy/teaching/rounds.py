@@ -24,17 +24,20 @@ _BUT = re.compile(
 )
 
 
-def finds_nothing(critique: str) -> bool:
+def finds_nothing(critique: str, phrase: str = "") -> bool:
     """Return whether a critique says that there is nothing to mend.
 
     It does when it says so in one of a few forms ('there is nothing to mend', 'nothing to
-    improve', 'there are no errors', 'it needs no change') and takes nothing back ('but',
-    'however', 'except').
+    improve', 'there are no errors', 'it needs no change') or in the prompt file's own words, and
+    takes nothing back ('but', 'however', 'except').
 
     Args:
         critique: The critique, cleaned.
+        phrase: How the prompt file says it; may be in any language.
     """
-    return bool(_NOTHING.search(critique)) and not _BUT.search(critique)
+    own = collapse(phrase).casefold().rstrip(".!")
+    said = bool(own) and own in collapse(critique).casefold()
+    return (said or bool(_NOTHING.search(critique))) and not _BUT.search(critique)
 
 
 def criticise(run: TeachingRun, drafts: Sequence[Draft]) -> None:
@@ -58,7 +61,8 @@ def _one_round(run: TeachingRun, drafts: Sequence[Draft], number: int) -> None:
     critiques = run.texts([_critique_of(draft, number) for draft in going])
     for draft, critique in zip(going, critiques, strict=True):
         draft.rounds.append(Round(critique=critique))
-        draft.settled = not critique.text or finds_nothing(critique.text)
+        phrase = draft.asking.prompts.nothing_to_mend.critique
+        draft.settled = not critique.text or finds_nothing(critique.text, phrase)
     if "revision" not in run.settings.steps:
         return
     revised = [d for d in going if has_text(d.rounds[-1].critique)]

@@ -37,6 +37,7 @@ TREE_FOLDERS = {
     "src/distilwhy/models": "naming, finding and loading language models",
     "src/distilwhy/generators": "text in, text out",
     "src/distilwhy/teaching": "what the teacher is asked, and what is noticed about its texts",
+    "src/distilwhy/growing": "tasks without data: questions that a teacher writes",
     "src/distilwhy/students": "what a student reads and learns to write",
     "src/distilwhy/training": "methods, batches, the one loss, the one trainer",
     "src/distilwhy/inference": "asking students and teachers",

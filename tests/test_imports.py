@@ -25,7 +25,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("prompts", "models"),
     ("generators", "students"),
     ("teaching", "training"),
-    ("inference", "evaluation"),
+    ("inference", "evaluation", "growing"),
     ("report",),
     ("pipeline",),
     ("api",),

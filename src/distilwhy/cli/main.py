@@ -10,7 +10,7 @@ from typing import NoReturn
 import typer
 
 from distilwhy import __version__
-from distilwhy.cli import demo, evaluate, generate, import_, predict, report, run, train
+from distilwhy.cli import demo, evaluate, generate, grow, import_, predict, report, run, train
 from distilwhy.cli.stopping import going_on
 from distilwhy.errors import StageError, StoppedError, UserError
 
@@ -26,6 +26,7 @@ app = typer.Typer(
 
 app.command("demo")(demo.demo)
 app.command("run")(run.run)
+app.command("grow")(grow.grow)
 app.command("generate")(generate.generate)
 app.command("import")(import_.import_)
 app.command("train")(train.train)

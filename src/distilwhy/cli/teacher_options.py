@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from distilwhy.config import TeacherSettings
+    from distilwhy.config import ModelSettings
 
 Shots = Annotated[int | None, typer.Option(help="Worked examples a prompt, 1 to 7.")]
 Steps = Annotated[
@@ -57,7 +57,7 @@ GROUPS = {"budget_": "budget", "price_": "prices"}
 """Fronts of options, and the field that holds what they set."""
 
 
-def teacher_values(given: Mapping[str, Any], kind: type[TeacherSettings]) -> dict[str, Any]:
+def teacher_values(given: Mapping[str, Any], kind: type[ModelSettings]) -> dict[str, Any]:
     """Return the teacher's settings among a command's options; those not given are left out.
 
     Args:

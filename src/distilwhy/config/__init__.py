@@ -17,7 +17,12 @@ from distilwhy.config.experiment import (
     load_experiment,
 )
 from distilwhy.config.money import Budget, Prices
-from distilwhy.config.teacher import OwnStep, TeacherSettings, TeachingSettings
+from distilwhy.config.teacher import (
+    ModelSettings,
+    OwnStep,
+    TeacherSettings,
+    TeachingSettings,
+)
 
 __all__ = [
     "LARGEST_SEED",
@@ -28,6 +33,7 @@ __all__ = [
     "Limits",
     "LoraSettings",
     "MethodSettings",
+    "ModelSettings",
     "OwnStep",
     "Precision",
     "PredictionSettings",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -126,8 +126,8 @@ class TeachingSettings(Settings):
         return [fault for fault, there in needs.items() if there]
 
 
-class TeacherSettings(TeachingSettings, BackendSettings):
-    """The teacher and how it is asked."""
+class ModelSettings(BackendSettings):
+    """A model that is asked, and how it is run or reached."""
 
     model: str = Field(
         description="Model string, e.g. embedded, hf:NAME, openai:NAME, http://HOST/v1#NAME."
@@ -144,9 +144,13 @@ class TeacherSettings(TeachingSettings, BackendSettings):
         return value
 
     @model_validator(mode="after")
-    def _check_budget(self) -> TeacherSettings:
+    def _check_budget(self) -> Self:
         if self.budget.usd is not None and self.prices is None:
             raise ValueError(
                 "budget.usd needs prices, e.g. prices: {prompt: 0.15, completion: 0.6}"
             )
         return self
+
+
+class TeacherSettings(TeachingSettings, ModelSettings):
+    """The teacher and how it is asked."""

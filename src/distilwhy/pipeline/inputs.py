@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from distilwhy.config import BackendSettings, TeacherSettings
+from distilwhy.config import BackendSettings, ModelSettings, TeacherSettings
 from distilwhy.files import sha256_json
 from distilwhy.manifests import StageRun
 from distilwhy.models.names import EMBEDDED, parse_model
@@ -57,7 +57,7 @@ def local_teacher(model: str) -> dict[str, Path]:
     return {"teacher": path} if name.kind in ("hf", "gguf") and path.exists() else {}
 
 
-def terms(teacher: TeacherSettings, run: StageRun, elsewhere: Sequence[Path] = ()) -> Terms:
+def terms(teacher: ModelSettings, run: StageRun, elsewhere: Sequence[Path] = ()) -> Terms:
     """Return on what terms a teacher is asked.
 
     Args:

@@ -76,7 +76,9 @@ def singular(word: str) -> str:
 @lru_cache(maxsize=8192)
 def content_words(text: str) -> frozenset[str]:
     """Return the words of a text that say what it is about, in the singular."""
-    return frozenset(_stems(text)) - _FUNCTION_WORDS
+    # Before the plural is undone, which would make 'does' a doe.
+    said = (word for word in words(text) if word not in _FUNCTION_WORDS)
+    return frozenset(map(singular, said)) - _FUNCTION_WORDS
 
 
 @lru_cache(maxsize=8192)

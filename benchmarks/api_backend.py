@@ -5,7 +5,7 @@ process of its own. Measured are
 
 - throughput with 64 requests in flight and answers after 200 ms, as a share of the ideal, which is
   64 / 0.2 s = 320 a second;
-- processor time of this process for each request;
+- processor time of this process for each request, and how busy the machine was before;
 - resident memory over 100,000 prompts that are made one by one, answers coming at once.
 """
 
@@ -25,7 +25,7 @@ from typing import Any
 import uvicorn
 
 from distilwhy.config import BackendSettings
-from distilwhy.files import write_json
+from distilwhy.files import read_json, write_json
 from distilwhy.generators.base import Decoding
 from distilwhy.generators.openai_api import OpenAIGenerator
 from distilwhy.manifests import machine, versions
@@ -88,6 +88,7 @@ def prompts(number: int) -> Iterator[str]:
 
 def throughput(number: int) -> dict[str, Any]:
     """Measure answers a second, and processor time, against the slow stub."""
+    load = os.getloadavg()[0]
     with stub(SECONDS) as generator:
         sum(1 for _ in generator.generate(prompts(IN_FLIGHT), DECODING))
         start, cpu = time.perf_counter(), time.process_time()
@@ -104,6 +105,7 @@ def throughput(number: int) -> dict[str, Any]:
         "ideal_per_second": ideal,
         "share_of_ideal": round(number / seconds / ideal, 4),
         "processor_ms_per_request": round(1000 * cpu / number, 3),
+        "others_load": round(load, 2),
     }
 
 
@@ -132,19 +134,19 @@ def resident_mb() -> float:
 
 
 def main() -> None:
-    """Measure and write the result."""
+    """Measure and write the result; a part that is not measured stays as it was."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--prompts", type=int, default=6400, help="prompts of the speed part")
     parser.add_argument("--memory-prompts", type=int, default=100_000)
+    parser.add_argument("--only", choices=("throughput", "memory"))
     parser.add_argument("--out", type=Path, default=RESULTS)
     options = parser.parse_args()
-    result = {
-        "machine": machine().model_dump(mode="json"),
-        "versions": versions(),
-        "load_average_before": os.getloadavg()[0],
-        "throughput": throughput(options.prompts),
-        "memory": memory(options.memory_prompts),
-    }
+    result = read_json(options.out) if options.only and options.out.is_file() else {}
+    result |= {"machine": machine().model_dump(mode="json"), "versions": versions()}
+    if options.only != "memory":
+        result["throughput"] = throughput(options.prompts)
+    if options.only != "throughput":
+        result["memory"] = memory(options.memory_prompts)
     print(json.dumps(result, indent=2))
     write_json(options.out, result)
 

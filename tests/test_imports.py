@@ -34,7 +34,17 @@ LAYERS: tuple[tuple[str, ...], ...] = (
 )
 POSITIONS = {name: place for place, names in enumerate(LAYERS) for name in names}
 FROM_ROOT = {"__version__"}
-HEAVY = ("torch", "transformers", "datasets", "pyarrow", "scipy", "altair", "peft", "pandas")
+HEAVY = (
+    "torch",
+    "transformers",
+    "datasets",
+    "pyarrow",
+    "scipy",
+    "altair",
+    "peft",
+    "pandas",
+    "openai",
+)
 
 
 def imported_modules(tree: ast.Module) -> Iterator[tuple[int, str]]:

@@ -19,7 +19,10 @@ class BackendSettings(Settings):
         "auto", description="Of a local model's weights: bf16 where the machine does it well."
     )
     concurrency: int = Field(
-        32, ge=1, description="Requests that a server gets at once; fewer while it refuses some."
+        32,
+        ge=1,
+        le=1000,
+        description="Requests that a server gets at once; fewer while it refuses some.",
     )
     timeout: float = Field(600.0, gt=0, description="Seconds that one request may take.")
     api_key_file: str | None = Field(

@@ -47,6 +47,10 @@ class ScriptedGenerator:
                 self.calls.append(prompt)
                 yield index, self._generated(prompt, decoding)
 
+    def count_tokens(self, prompt: str, decoding: Decoding) -> int:
+        """Return how many words a prompt has."""
+        return len(prompt.split())
+
     def score(self, prompts: Sequence[str], continuations: Sequence[str]) -> list[float]:
         """Return the log-likelihoods that the function gives.
 

@@ -133,7 +133,7 @@ class Admission(Iterator[str]):
         """Give up what was begun and brought no text.
 
         Args:
-            charged: Whether it may have been charged for.
+            charged: Whether the last attempts at it may have been charged for.
         """
         tickets, self._tickets = self._tickets, {}
         self._spending.lose(tickets.values(), charged=charged)

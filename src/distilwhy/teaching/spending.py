@@ -14,6 +14,7 @@ from distilwhy.teaching.ledger import StepTime, Tokens, read_ledger
 from distilwhy.teaching.store import TextStore, stored_texts, tokens_of
 
 HOUR = 3600.0
+MARGIN = 1.1  # texts to come may be longer than those so far
 
 
 @dataclass(frozen=True)
@@ -159,11 +160,11 @@ class Spending:
 
         Args:
             tickets: Their tickets.
-            charged: Whether they may have been charged for.
+            charged: Whether their last attempts may have been charged for.
         """
         with self._guard:
             for ticket in tickets:
-                self._close(ticket, ticket.bound * ticket.attempts if charged else Tokens())
+                self._close(ticket, ticket.bound * (ticket.attempts - (not charged)))
 
     @property
     def usd(self) -> float | None:
@@ -178,7 +179,7 @@ class Spending:
             return self._written / max(self._seconds() - self._seconds_before, 1e-9)
 
     def enough(self, more: Tokens, seconds: float) -> float | None:
-        """Return the value of the setting last refused that so much more would need.
+        """Return the value of the setting last refused that so much more would need, and a margin.
 
         Args:
             more: Tokens.
@@ -187,7 +188,7 @@ class Spending:
         if self.refusal is None:
             return None
         needed = {"usd": self._usd(more), "tokens": more.total, "hours": seconds / HOUR}
-        return self.refusal.spent + needed[self.refusal.setting] + self.refusal.next
+        return self.refusal.spent + MARGIN * needed[self.refusal.setting] + self.refusal.next
 
     def _fits(self, bound: Tokens) -> bool:
         """Return whether so much more stays within the budget; else note why not."""

@@ -1,7 +1,7 @@
 """Speed and memory of the API backend against a local stub that answers after a set time.
 
 ``python benchmarks/api_backend.py`` writes benchmarks/results/api_backend.json. The stub runs in a
-process of its own. Measured are
+process of its own. On a machine that others use, put ``chrt -r 1`` before it. Measured are
 
 - throughput with 64 requests in flight and answers after 200 ms, as a share of the ideal, which is
   64 / 0.2 s = 320 a second;

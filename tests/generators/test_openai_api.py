@@ -101,6 +101,11 @@ def test_ends_of_texts(
     assert (got.text, got.finish) == expected
 
 
+def test_a_prompt_that_cannot_be_sent_as_it_is(stub: Any) -> None:
+    (text,) = generate_all(asking(stub), ["caf\u00e9 \ud800?"], PLAIN)
+    assert text.text == "echo of caf\u00e9 ??"
+
+
 def test_odd_chat_contents(stub: Any, reply: Any) -> None:
     contents = {"null": None, "parts": [{"type": "text", "text": "a"}, {"text": "b"}, {}, 3]}
     stub.reply = lambda asked: reply(

@@ -43,6 +43,8 @@ class Dialect:
     def body(self, prompt: str) -> dict[str, Any]:
         """Return the body of a request; in a chat the prompt is the one message, the user's."""
         decoding = self._decoding
+        # A lone surrogate, which a task's file may hold, cannot be sent.
+        prompt = prompt.encode("utf-8", "replace").decode()
         body: dict[str, Any] = {"model": self._model}
         if decoding.chat:
             body["messages"] = [{"role": "user", "content": prompt}]

@@ -1,7 +1,7 @@
 """distilwhy: shrink a language model and keep its reasons.
 
-The five verbs are here: :func:`generate`, :func:`train`, :func:`predict`, :func:`evaluate` and
-:func:`run`. They load what they need when they are called.
+The six verbs are here: :func:`grow`, :func:`generate`, :func:`train`, :func:`predict`,
+:func:`evaluate` and :func:`run`. They load what they need when they are called.
 """
 
 from __future__ import annotations
@@ -13,11 +13,13 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from distilwhy.pipeline.experiment import run
+    from distilwhy.pipeline.grow import grow
     from distilwhy.pipeline.stages import evaluate, generate, predict, train
 
-__all__ = ["__version__", "evaluate", "generate", "predict", "run", "train"]
+__all__ = ["__version__", "evaluate", "generate", "grow", "predict", "run", "train"]
 
 _HOMES = {
+    "grow": "distilwhy.pipeline.grow",
     "generate": "distilwhy.pipeline.stages",
     "train": "distilwhy.pipeline.stages",
     "predict": "distilwhy.pipeline.stages",

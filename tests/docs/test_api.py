@@ -35,7 +35,7 @@ def test_the_examples_run_as_printed(
     assert printed[-1] == str(Path("runs/api/report.html"))
 
 
-@pytest.mark.parametrize("verb", ["generate", "train", "predict", "evaluate", "run"])
+@pytest.mark.parametrize("verb", ["grow", "generate", "train", "predict", "evaluate", "run"])
 def test_every_verb_is_there_with_the_arguments_named(verb: str) -> None:
     import inspect
 

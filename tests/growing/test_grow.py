@@ -55,7 +55,7 @@ def test_what_becomes_of_each_question(make_asking: Any, teacher_of: Any, tmp_pa
         (3, "near-duplicate of a test", "1.00 like t7"),
         (4, "near-duplicate of a seed", "0.67 like s0"),
         (5, "teacher answers otherwise", "harbour 2"),
-        (6, "teacher undecided", "none 2"),
+        (6, "teacher undecided", "no choice 2"),
         (7, "answer not among choices", "cellar"),
     ]
     report = growth.report

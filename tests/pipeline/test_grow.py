@@ -239,3 +239,29 @@ def test_a_budget_stops_the_run_and_a_higher_one_goes_on(seeds: Path, tmp_path: 
     report = grow("Swimming.", out, teacher=settings(), seeds=seeds, generator=second)
     assert report.whole
     assert len(second.calls) - again == 12 - stored
+
+
+def test_some_questions_may_have_a_context(tmp_path: Path) -> None:
+    seeds = tmp_path / "seeds.jsonl"
+    rows = [{**row, "context": "It rains."} if n % 2 else row for n, row in enumerate(SEEDS)]
+    seeds.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    told: dict[str, str] = {}
+
+    def write(prompt: str) -> str:
+        block = prompt.rsplit("\n\n", 1)[-1]
+        if not block.startswith("Example "):
+            return told[next(line for line in block.split("\n") if line.startswith("Question: "))]
+        number = int(block.split("\n")[0].removeprefix("Example "))
+        told[f"Question: {QUESTIONS[number % 12]}"] = block.split("\n")[1].removeprefix("Answer: ")
+        context = " The sun shines.\nQuestion:" if block.endswith("Context:") else ""
+        return f"{context} {QUESTIONS[number % 12]}"
+
+    grow(
+        "Swimming.",
+        tmp_path / "t",
+        teacher=settings(n=12),
+        seeds=seeds,
+        generator=ScriptedGenerator(write),
+    )
+    train = load_task(str(tmp_path / "t" / "task.yaml")).load("train")
+    assert {item.context for item in train} == {None, "The sun shines."}

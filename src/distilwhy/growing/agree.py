@@ -52,7 +52,7 @@ class Votes:
         return left > 0 and self.favourable + left >= self.needed
 
     def __str__(self) -> str:
-        shown = (f"{choice or 'none'} {count}" for choice, count in self.counts.most_common())
+        shown = (f"{choice or 'no choice'} {count}" for choice, count in self.counts.most_common())
         return ", ".join(shown)
 
 

@@ -154,7 +154,9 @@ def _write(out: Path, growth: Growth, test: Sequence[Example], shape: Shape) -> 
     splits = {"train": growth.train, "validation": growth.validation, "test": test}
     files = {split: f"{split}.jsonl" for split, examples in splits.items() if examples}
     for split, name in files.items():
-        write_records(out / name, splits[split])
+        with atomic_text(out / name) as stream:
+            # Fields without a value, too: a table's columns are looked for in its first row.
+            stream.writelines(f"{example.model_dump_json()}\n" for example in splits[split])
     for split in splits.keys() - files.keys():
         (out / f"{split}.jsonl").unlink(missing_ok=True)
     _write_findings(out, growth)

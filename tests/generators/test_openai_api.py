@@ -266,14 +266,14 @@ def test_prompts_are_taken_as_the_server_has_room(stub: Any) -> None:
 QUOTA = {"error": {"message": "You exceeded it.", "code": "insufficient_quota"}}
 STOPS = [
     (401, None, ModelError, "wants a key (401). Check DISTILWHY_API_KEY"),
-    (403, {"error": "Not in your region."}, ModelError, "answered 403: Not in your region."),
+    (403, {"error": "Not in your region."}, ModelError, "answered 403: Not in your region. Mend"),
     (
         404,
         {"error": {"message": "The model `m` does not exist"}},
         ModelError,
         "does not offer the model 'm' (answered 404: The model `m` does not exist). Check its name",
     ),
-    (429, QUOTA, ModelError, "is used up (answered 429: You exceeded it.). Add to it"),
+    (429, QUOTA, ModelError, "is used up (answered 429: You exceeded it). Add to it"),
     (402, None, ModelError, "is used up (answered 402)"),
     (400, {"error": {"message": "too\nlong\x1b[2J"}}, ModelError, "answered 400: too long?[2J."),
     (413, b"<html>", ModelError, "answered 413: <html>."),
@@ -340,7 +340,7 @@ def test_a_server_that_is_not_there_is_told_soon() -> None:
             "Unsupported value: 'temperature' does not support 0 with this model.",
             {"max_tokens": 7, "logprobs": True, "stop": ["\n"]},
         ),
-        ("logprobs", "unknown field logprobs", {"max_tokens": 7, "temperature": 0, "stop": ["\n"]}),
+        ("logprobs", "unknown field", {"max_tokens": 7, "temperature": 0, "stop": ["\n"]}),
     ],
 )
 def test_fields_that_a_server_refuses_are_sent_otherwise(
@@ -348,7 +348,7 @@ def test_fields_that_a_server_refuses_are_sent_otherwise(
 ) -> None:
     def answer(asked: Any) -> Any:
         if refused in asked.body:
-            return reply({"error": {"message": said}}, 400, seconds=0.05)
+            return reply({"error": {"message": said, "param": refused}}, 400, seconds=0.05)
         return reply(asked.text("fine"))
 
     stub.reply = answer
@@ -357,7 +357,7 @@ def test_fields_that_a_server_refuses_are_sent_otherwise(
     assert [text.text for text in generate_all(generator, prompts(9), decoding)] == ["fine"] * 9
     body = stub.asked[-1].body
     assert {name: body[name] for name in body if name not in ("model", "messages")} == sent
-    assert len(stub.asked) == 13, "each that was in flight is sent once more"
+    assert 10 <= len(stub.asked) <= 13, "only those in flight are sent once more"
 
 
 def test_openai_itself_is_asked_as_it_likes(

@@ -75,9 +75,9 @@ def judge(error: Exception, endpoint: Endpoint) -> Trouble:
 def _status(error: APIStatusError, endpoint: Endpoint) -> Trouble:
     status, headers = error.status_code, error.response.headers
     said, codes = _words(error)
-    what = f"answered {status}" + (f": {endpoint.shown(said)}" if said else "")
+    what = f"answered {status}" + (f": {endpoint.shown(said).rstrip('.')}" if said else "")
     if (status not in TRY_AGAIN and status < 500) or (status == 429 and codes & {*OUT_OF_MONEY}):
-        reword = said if status in REWORD else None
+        reword = f"{said} {_named(error)}" if status in REWORD else None
         return Trouble(what, final=_final(status, what, headers, endpoint), reword=reword)
     wait = retry_after(headers)
     final = None
@@ -108,15 +108,23 @@ def _final(status: int, what: str, headers: Any, endpoint: Endpoint) -> ModelErr
     return ModelError(f"{url} {what}.", f"Mend the request or the server, {GO_ON}")
 
 
-def _words(error: APIStatusError) -> tuple[str, set[object]]:
+def _words(error: APIStatusError) -> tuple[str, set[str]]:
     """Return what a server says of an error, and its codes for it."""
-    body: Any = error.body
-    if not isinstance(body, dict):
-        return str(body or ""), set()
-    inner = body.get("error")
-    if isinstance(inner, dict):
-        body = inner
+    body = _body(error)
     said = next((body[k] for k in ("message", "error", "detail") if body.get(k)), "")
     codes = {value for k in ("code", "type") if isinstance(value := body.get(k), str)}
-    named = body.get("param")
-    return f"{said} ({named})" if isinstance(named, str) else str(said), {*codes}
+    return str(said or ("" if isinstance(error.body, dict) else error.body or "")), codes
+
+
+def _named(error: APIStatusError) -> str:
+    """Return the field that a server takes offence at, where it names it apart."""
+    named = _body(error).get("param")
+    return named if isinstance(named, str) else ""
+
+
+def _body(error: APIStatusError) -> dict[str, Any]:
+    body: Any = error.body
+    inner = body.get("error") if isinstance(body, dict) else None
+    if isinstance(inner, dict):
+        return inner
+    return body if isinstance(body, dict) else {}

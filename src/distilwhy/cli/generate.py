@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from distilwhy.cli import teacher_options as options
+from distilwhy.cli.forecast import show_forecast
 from distilwhy.cli.shared import (
     Json,
     Limit,
@@ -52,24 +53,26 @@ def generate(
     price_prompt: options.PricePrompt = None,
     price_completion: options.PriceCompletion = None,
     seed: Seed = 0,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what would be asked and what it costs.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Have a teacher explain, critique, revise and argue for wrong choices; resumable."""
     from distilwhy.config import TeacherSettings
     from distilwhy.pipeline import beside, stages
+    from distilwhy.pipeline.dry_run import forecast
     from distilwhy.tasks.base import checked_split
     from distilwhy.teaching.gates import count_flags
 
     values = options.teacher_values(context.params, TeacherSettings)
     settings = settings_of(TeacherSettings, {"model": teacher, **values}, "generate")
-    annotations = stages.generate(
-        task_of(task, source, split),
-        settings,
-        out,
-        split=checked_split(split),
-        limit=limit,
-        seed=seed,
-    )
+    chosen = (task_of(task, source, split), settings, out)
+    which: dict[str, Any] = {"split": checked_split(split), "limit": limit, "seed": seed}
+    if dry_run:
+        show_forecast(forecast(*chosen, **which), settings.budget, as_json)
+        return
+    annotations = stages.generate(*chosen, **which)
     cost, outcome = beside.read_cost(out), beside.read_outcome(out)
     result = {
         "out": str(out),

@@ -76,6 +76,14 @@ def show(result: Any, as_json: bool, text: str) -> None:
         print(text)
 
 
+def plain(text: str) -> str:
+    """Return text from files or models as a terminal may get it: control characters as escapes."""
+    return "".join(
+        mark if mark == "\n" or mark.isprintable() else mark.encode("unicode_escape").decode()
+        for mark in text
+    )
+
+
 def set_options(**options: Any) -> dict[str, Any]:
     """Return only the options that were given."""
     return {name: value for name, value in options.items() if value is not None}

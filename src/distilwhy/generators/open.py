@@ -7,7 +7,7 @@ from functools import cache
 
 from distilwhy.config import BackendSettings
 from distilwhy.errors import ModelError
-from distilwhy.generators.base import Generator
+from distilwhy.generators.base import Count, Decoding, Generator
 from distilwhy.generators.lazy import LazyGenerator
 from distilwhy.models.names import parse_model
 from distilwhy.registry import Registry
@@ -17,6 +17,10 @@ Backend = Callable[[str, BackendSettings], Generator]
 
 BACKENDS: Registry[Backend] = Registry("backend")
 """Backends by kind; packages add theirs as entry points of the group ``distilwhy.backends``."""
+
+
+LOCAL_KINDS = ("hf", "gguf")
+"""Kinds of models that run on this machine, so that trying them costs no money."""
 
 
 def open_generator(model: str, settings: BackendSettings | None = None) -> Generator:
@@ -44,6 +48,31 @@ def lazy_generator(model: str, settings: BackendSettings | None = None) -> LazyG
     Args: as of :func:`open_generator`.
     """
     return LazyGenerator(model, cache(lambda: open_generator(model, settings)))
+
+
+def open_count(model: str) -> Count | None:
+    """Return what counts a model's prompt tokens without loading it or asking it, if that can be.
+
+    Args:
+        model: A model string.
+
+    Raises:
+        ModelError: When a model on this machine cannot be found.
+    """
+    if parse_model(model).kind not in LOCAL_KINDS:
+        return None
+    from distilwhy.models.load import load_tokenizer
+    from distilwhy.models.tokens import chat_ids, prompt_ids
+
+    loaded = load_tokenizer(model)
+
+    def count(prompt: str, decoding: Decoding) -> int:
+        if decoding.chat:
+            return len(chat_ids(loaded.tokenizer, prompt, model))
+        encodes = loaded.is_encoder_decoder
+        return len(prompt_ids(loaded.tokenizer, prompt, is_encoder_decoder=encodes))
+
+    return count
 
 
 # The imports are deferred, so that each backend loads only what it needs.

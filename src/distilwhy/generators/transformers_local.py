@@ -23,7 +23,7 @@ from distilwhy.generators.writing import Writer
 from distilwhy.models.load import LoadedModel
 from distilwhy.models.logits import logits_only_at
 from distilwhy.models.precision import default_device, precision_name
-from distilwhy.models.tokens import prompt_ids
+from distilwhy.models.tokens import chat_ids, prompt_ids
 
 STOP_WINDOW = 12  # tokens looked at for a stop string; longer stop strings widen it
 
@@ -160,16 +160,7 @@ class LocalGenerator:
 
     def _prompt_ids(self, prompt: str, decoding: Decoding) -> list[int]:
         if decoding.chat:
-            if self.tokenizer.chat_template is None:
-                raise ModelError(
-                    f"{self.name} has no chat template.", "Set chat: false, or take a chat model."
-                )
-            ids = self.tokenizer.apply_chat_template(
-                [{"role": "user", "content": prompt}],
-                add_generation_prompt=True,
-                return_dict=False,
-            )
-            return list(ids)
+            return chat_ids(self.tokenizer, prompt, self.name)
         return prompt_ids(
             self.tokenizer,
             prompt,

@@ -105,6 +105,45 @@ def load_model(name: str, dtype: torch.dtype = torch.float32) -> LoadedModel:
     return LoadedModel(name, model.eval(), tokenizer)
 
 
+@dataclass(frozen=True)
+class LoadedTokenizer:
+    """A model's tokenizer alone.
+
+    Args:
+        name: The model string.
+        tokenizer: The tokenizer.
+        is_encoder_decoder: Whether the model is one.
+    """
+
+    name: str
+    tokenizer: PreTrainedTokenizerBase
+    is_encoder_decoder: bool
+
+
+def load_tokenizer(name: str) -> LoadedTokenizer:
+    """Load a model's tokenizer without its weights.
+
+    A GGUF file is converted first, once, as it is before the model is run.
+
+    Args:
+        name: A model string.
+
+    Raises:
+        ModelError: When the model cannot be found, or its tokenizer lacks a part.
+    """
+    parsed = _with_weights(name)
+    folder = str(converted_gguf(Path(parsed.target))) if parsed.kind == "gguf" else parsed.target
+    config: Any = None
+    try:
+        with quiet():
+            config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+            tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+    except LOADING_ERRORS as error:
+        raise _not_loaded(parsed, error, found=config is not None) from error
+    _check_end_token(tokenizer, parsed)
+    return LoadedTokenizer(name, tokenizer, bool(config.is_encoder_decoder))
+
+
 def check_model(name: str) -> None:
     """Refuse a model that cannot be loaded, as far as that shows without its weights.
 
@@ -117,14 +156,7 @@ def check_model(name: str) -> None:
     parsed = _with_weights(name)
     if parsed.kind != "hf":
         return
-    config: Any = None
-    try:
-        with quiet():
-            config = AutoConfig.from_pretrained(parsed.target, trust_remote_code=False)
-            tokenizer = AutoTokenizer.from_pretrained(parsed.target, trust_remote_code=False)
-    except LOADING_ERRORS as error:
-        raise _not_loaded(parsed, error, found=config is not None) from error
-    _check_end_token(tokenizer, parsed)
+    load_tokenizer(name)
     folder = Path(parsed.target)
     if folder.is_dir() and not any(folder.glob("*.safetensors")):
         raise _not_loaded(parsed, FileNotFoundError("it holds no safetensors file."), found=True)

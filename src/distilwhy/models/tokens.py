@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from transformers import PreTrainedTokenizerBase
 
+from distilwhy.errors import ModelError
+
 
 def prompt_ids(
     tokenizer: PreTrainedTokenizerBase,
@@ -29,3 +31,21 @@ def prompt_ids(
         return [*ids[: None if limit is None else limit - 1], int(end)]
     # A decoder needs at least one token to go on from.
     return ids[:limit] or [int(end)]
+
+
+def chat_ids(tokenizer: PreTrainedTokenizerBase, text: str, name: str) -> list[int]:
+    """Return the tokens of a prompt as a user's message, up to where the answer begins.
+
+    Args:
+        tokenizer: The model's tokenizer.
+        text: The prompt.
+        name: The model string, for messages.
+
+    Raises:
+        ModelError: When the model has no chat template.
+    """
+    if tokenizer.chat_template is None:
+        raise ModelError(f"{name} has no chat template.", "Set chat: false, or take a chat model.")
+    messages = [{"role": "user", "content": text}]
+    ids = tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_dict=False)
+    return list(ids)

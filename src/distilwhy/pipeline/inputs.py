@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from distilwhy.config import BackendSettings, ModelSettings, TeacherSettings
+from distilwhy.errors import ConfigError
 from distilwhy.files import sha256_json
 from distilwhy.manifests import StageRun
 from distilwhy.models.names import EMBEDDED, parse_model
+from distilwhy.pipeline.beside import rejects_path
 from distilwhy.prompts.library import load_prompts
 from distilwhy.records import Example
+from distilwhy.tasks import Split, load_task
+from distilwhy.tasks.base import checked_split
 from distilwhy.teaching.own_steps import load_own_steps
 
 if TYPE_CHECKING:
@@ -36,6 +40,32 @@ def asking(teacher: TeacherSettings, examples: Sequence[Example], seed: int) -> 
 def content(examples: Sequence[Example]) -> dict[str, str]:
     """Return what identifies the examples among a stage's settings."""
     return {"examples": sha256_json([example.model_dump(mode="json") for example in examples])}
+
+
+def task_examples(
+    task: str | Mapping[str, Any],
+    split: Split,
+    limit: int | None,
+    seed: int,
+    base: Path | None,
+    out: Path,
+) -> list[Example]:
+    """Return the examples that a stage works on.
+
+    Args:
+        task: A task's name, a task file, or a custom task as a mapping.
+        split: Split to take.
+        limit: Take so many examples at most, drawn by seed.
+        seed: Seed of that draw.
+        base: Folder that relative paths of the task start from.
+        out: The stage's output, beside which rejected rows are written.
+
+    Raises:
+        UserError: When the task or the limit cannot be used.
+    """
+    if limit is not None and limit < 1:
+        raise ConfigError(f"The limit is {limit}.", "Give 1 or more, or none to use all examples.")
+    return load_task(task, base, rejects_path(out)).load(checked_split(split), limit, seed)
 
 
 def local_student(model: str) -> dict[str, Path]:

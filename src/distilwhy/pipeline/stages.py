@@ -14,7 +14,7 @@ from distilwhy.config import (
     TeacherSettings,
     TrainingSettings,
 )
-from distilwhy.errors import ConfigError, ModelError
+from distilwhy.errors import ModelError
 from distilwhy.evaluation.accuracy import check_predictions
 from distilwhy.evaluation.baselines import majority_baseline, random_baseline
 from distilwhy.evaluation.evaluate import evaluate as summarise
@@ -27,13 +27,19 @@ from distilwhy.pipeline.beside import (
     cost_path,
     costs_path,
     read_costs,
-    rejects_path,
     store_path,
     write_outcome,
     write_predictions,
 )
 from distilwhy.pipeline.checks import check_ids
-from distilwhy.pipeline.inputs import asking, content, local_student, local_teacher, terms
+from distilwhy.pipeline.inputs import (
+    asking,
+    content,
+    local_student,
+    local_teacher,
+    task_examples,
+    terms,
+)
 from distilwhy.progress import progress_bar, say
 from distilwhy.records import (
     TRAINING_SUMMARY,
@@ -42,8 +48,7 @@ from distilwhy.records import (
     Prediction,
     TrainingSummary,
 )
-from distilwhy.tasks import Split, load_task
-from distilwhy.tasks.base import checked_split
+from distilwhy.tasks import Split
 
 if TYPE_CHECKING:
     from distilwhy.generators.base import Generator
@@ -92,7 +97,7 @@ def generate(
     out = Path(out)
     check_output_file(out)
     settings = _setting(TeacherSettings, teacher, "model")
-    examples = _examples(task, split, limit, seed, base, out)
+    examples = task_examples(task, split, limit, seed, base, out)
     fixed = asking(settings, examples, seed)
     inputs = local_teacher(settings.model)
     if stage_is_done(out, "generate", inputs, fixed):
@@ -190,7 +195,7 @@ def predict(
     if not student.is_dir():
         raise ModelError(f"{student} is not a folder.", "Give the folder that training wrote.")
     check_output_file(out, student)
-    examples = _examples(task, split, limit, seed, base, out)
+    examples = task_examples(task, split, limit, seed, base, out)
     fixed = {"prediction": settings.model_dump(mode="json"), **content(examples)}
     if stage_is_done(out, "predict", {"student": student}, fixed):
         say(f"{out} is up to date.")
@@ -320,15 +325,6 @@ def _metrics(predictions: Path, seed: int) -> Metrics:
     check_predictions(records, str(predictions))
     costs = read_costs(predictions)
     return summarise(records, prediction=costs.prediction, training=costs.training, seed=seed)
-
-
-def _examples(
-    task: TaskLike, split: Split, limit: int | None, seed: int, base: Path | None, out: Path
-) -> list[Example]:
-    """Return the examples that a stage works on."""
-    if limit is not None and limit < 1:
-        raise ConfigError(f"The limit is {limit}.", "Give 1 or more, or none to use all examples.")
-    return load_task(task, base, rejects_path(out)).load(checked_split(split), limit, seed)
 
 
 def _setting(kind: type[SettingsT], value: Any, field: str) -> SettingsT:

@@ -72,7 +72,7 @@ def annotate(
         StageError: When the teacher leaves prompts unanswered.
         StoppedError: When the budget is reached, or at a SIGINT or SIGTERM.
     """
-    _check_answers(examples, settings)
+    check_answers(examples, settings)
     with stored_teacher(generator, store_path, terms) as source:
         return annotate_from(source, examples, settings, seed=seed, progress=progress)
 
@@ -123,7 +123,12 @@ def _draft(example: Example, asking: Asking) -> Draft:
     return Draft(example.model_copy(update={"answer": None}), asking, gold=example.answer)
 
 
-def _check_answers(examples: Sequence[Example], settings: TeachingSettings) -> None:
+def check_answers(examples: Sequence[Example], settings: TeachingSettings) -> None:
+    """Refuse examples without answers where answers are to be explained.
+
+    Raises:
+        DataError: Naming all such examples.
+    """
     if settings.labels == "teacher":
         return
     faults = [Fault(e.id, "the example has no answer") for e in examples if e.answer is None]

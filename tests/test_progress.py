@@ -85,3 +85,12 @@ def test_a_bar_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_say_keeps_standard_output_for_results(capsys: pytest.CaptureFixture[str]) -> None:
     say("Going on.")
     assert capsys.readouterr() == ("", "Going on.\n")
+
+
+def test_what_was_there_before_may_come_late_too(
+    clock: Clock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with progress_bar("ask", 0) as advance:
+        clock.now += 20.0
+        advance(90, 100, "12 tokens/s", 80)
+    assert capsys.readouterr().err == "ask: 90/100, 0.50/s, 20 s left 12 tokens/s\n"

@@ -296,3 +296,20 @@ def test_enough_tells_what_the_rest_needs(tmp_path: Path) -> None:
     assert stop.enough > 0.01
     assert ask(meter, path, Budget(usd=stop.enough)) is None
     assert meter.usd <= stop.enough < 2 * meter.usd
+
+
+def test_a_lost_attempt_before_a_refusal_counts(tmp_path: Path) -> None:
+    class Refusing(Meter):
+        def generate(
+            self, prompts: Iterable[str], decoding: Decoding
+        ) -> Iterator[tuple[int, Generated]]:
+            next(iter(prompts))
+            assert getattr(prompts, "again")(0)  # noqa: B009
+            raise ModelError("The key was taken back.")
+            yield
+
+    with pytest.raises(ModelError):
+        ask(Refusing(1, 1), tmp_path / "t.jsonl", Budget())
+    first = next(iter(requests(1).values()))
+    bound = Tokens(most_tokens(first.prompt, first.decoding), LIMIT)
+    assert read_ledger(tmp_path / "t.jsonl").lost == bound

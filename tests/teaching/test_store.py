@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -135,3 +136,52 @@ def test_damaged_lines_are_named_and_nothing_is_changed(tmp_path: Path) -> None:
 def test_folder_in_the_way_is_a_clear_error(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="could not be opened"):
         TextStore(tmp_path)
+
+
+def test_lines_are_synced_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now, synced = [50.0], []
+    real = os.fsync
+    monkeypatch.setattr("distilwhy.teaching.store.time.monotonic", lambda: now[0])
+    monkeypatch.setattr(os, "fsync", lambda handle: (synced.append(now[0]), real(handle)))
+    with TextStore(tmp_path / "t.jsonl") as store:
+        for number in range(100):
+            now[0] += 0.02
+            store.append(stored(number))
+        assert len(synced) == 4  # 2 s at two a second
+        waits = [after - before for before, after in pairwise([50.0, *synced])]
+        assert min(waits) >= 0.5
+    assert len(synced) == 6  # and once on closing, as for the ledger
+
+
+def test_half_a_line_is_taken_back_when_the_disk_is_full(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "texts.jsonl"
+    real, room = os.write, [60]
+
+    def nearly_full(handle: int, data: bytes) -> int:
+        if room[0] == 0:
+            raise OSError(28, "No space left on device")
+        written = real(handle, bytes(data)[: room[0]])
+        room[0] -= written
+        return written
+
+    with TextStore(path) as store:
+        store.append(stored(0))
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "write", nearly_full)
+            with pytest.raises(DataError, match="No space left"):
+                store.append(stored(1))
+        store.append(stored(2))
+        found = store.get(stored(2).key)
+        assert found is not None
+        assert found.example == "2"
+    assert [row.example for row in read_records(path, StoredText)] == ["0", "2"]
+
+
+def test_older_stores_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "texts.jsonl"
+    path.write_text(stored(0).model_dump_json(exclude={"cached_tokens", "logprob"}) + "\n")
+    with TextStore(path) as store:
+        assert store.get(stored(0).key) == stored(0)
+        assert store.spent["rationale"].total == 3

@@ -41,6 +41,15 @@ Precision = Annotated[str | None, typer.Option(help="Local model: auto, fp32 or 
 Concurrency = Annotated[int | None, typer.Option(help="Requests at once, to a server.")]
 Timeout = Annotated[float | None, typer.Option(help="Seconds that a request may take.")]
 ApiKeyFile = Annotated[str | None, typer.Option(help="File with the server's key.")]
+Engine = Annotated[
+    str | None, typer.Option(help="Ask from this process (local) or from workers on Ray (ray).")
+]
+RayWorkers = Annotated[int | None, typer.Option(help="Engine ray: number of workers.")]
+RayCpus = Annotated[float | None, typer.Option(help="Engine ray: processors of each worker.")]
+RayGpus = Annotated[float | None, typer.Option(help="Engine ray: GPUs of each worker.")]
+RayAddress = Annotated[
+    str | None, typer.Option(help="Engine ray: a running cluster, e.g. auto or HOST:6379.")
+]
 Chat = Annotated[bool, typer.Option(help="Use the model's chat template.")]
 Prompts = Annotated[str | None, typer.Option(help="A prompt file of your own.")]
 BudgetUsd = Annotated[
@@ -53,7 +62,7 @@ PriceCompletion = Annotated[
     float | None, typer.Option(help="US dollars a million tokens of texts.")
 ]
 
-GROUPS = {"budget_": "budget", "price_": "prices"}
+GROUPS = {"budget_": "budget", "price_": "prices", "ray_": "ray"}
 """Fronts of options, and the field that holds what they set."""
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from distilwhy.config.backend import BackendSettings
+from distilwhy.config.backend import BackendSettings, RaySettings
 from distilwhy.config.base import Precision, Settings, read_yaml, to_yaml, validate
 from distilwhy.config.experiment import (
     LARGEST_SEED,
@@ -38,6 +38,7 @@ __all__ = [
     "Precision",
     "PredictionSettings",
     "Prices",
+    "RaySettings",
     "Settings",
     "StudentSettings",
     "TeacherSettings",

@@ -3,12 +3,29 @@
 from __future__ import annotations
 
 import re
+from typing import Literal
 
 from pydantic import Field, field_validator
 
 from distilwhy.config.base import KEY_REMEDY, Precision, Settings
 
 KEY = re.compile(r"(sk|gsk|hf|key|xai|nvapi)[-_]\w", re.IGNORECASE)  # how servers' keys begin
+
+
+class RaySettings(Settings):
+    """Where the workers of ``engine: ray`` run (docs/scale.md)."""
+
+    workers: int = Field(
+        2, ge=1, description="Workers; each holds a model of its own, or asks the server."
+    )
+    cpus: float = Field(1, ge=0, description="Processors that each worker has to itself.")
+    gpus: float = Field(0, ge=0, description="GPUs that each worker has to itself.")
+    address: str | None = Field(
+        None,
+        min_length=1,
+        description="A running Ray cluster, e.g. auto or HOST:6379; else that of RAY_ADDRESS, "
+        "else this machine.",
+    )
 
 
 class BackendSettings(Settings):
@@ -29,6 +46,11 @@ class BackendSettings(Settings):
         None,
         description="File that holds the server's key; else the environment (docs/teachers.md).",
     )
+
+    engine: Literal["local", "ray"] = Field(
+        "local", description="Ask from this process, or from workers on the machines of Ray."
+    )
+    ray: RaySettings = Field(RaySettings(), description="Workers of engine ray.")
 
     @field_validator("api_key_file")
     @classmethod

@@ -32,14 +32,20 @@ def open_generator(model: str, settings: BackendSettings | None = None) -> Gener
 
     Raises:
         ModelError: When no backend has its kind, or the model cannot be found or loaded.
+        MissingExtraError: When it is to run on Ray, which is not installed.
     """
+    settings = settings or BackendSettings()
     kind = parse_model(model).kind
     if kind not in BACKENDS:
         raise ModelError(
             f"The model string {model!r} has the unknown kind {kind!r}.",
             f"Known: {', '.join(BACKENDS)}.",
         )
-    return BACKENDS.get(kind)(model, settings or BackendSettings())
+    if settings.engine == "ray":
+        from distilwhy.generators.ray_pool import RayGenerator
+
+        return RayGenerator(model, settings)
+    return BACKENDS.get(kind)(model, settings)
 
 
 def lazy_generator(model: str, settings: BackendSettings | None = None) -> LazyGenerator:

@@ -39,6 +39,8 @@ def generate(
     samples: options.Samples = None,
     selection: options.Selection = None,
     temperature: options.Temperature = None,
+    contrast_weight: options.ContrastWeight = None,
+    contrast_against: options.ContrastAgainst = None,
     max_new_tokens: options.MaxNewTokens = None,
     batch_size: options.BatchSize = None,
     precision: options.Precision = None,

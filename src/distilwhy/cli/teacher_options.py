@@ -35,6 +35,12 @@ Selection = Annotated[
 Temperature = Annotated[
     float | None, typer.Option(help="Temperature of sampling; 0 decodes greedily.")
 ]
+ContrastWeight = Annotated[
+    float | None, typer.Option(help="Contrastive decoding with this weight, e.g. 0.5.")
+]
+ContrastAgainst = Annotated[
+    str | None, typer.Option(help="Contrast with a wrong choice, or with an empty answer.")
+]
 MaxNewTokens = Annotated[int | None, typer.Option(help="Token limit of one text.")]
 BatchSize = Annotated[int | None, typer.Option(help="Prompts at once, of a local model.")]
 Precision = Annotated[str | None, typer.Option(help="Local model: auto, fp32 or bf16.")]
@@ -62,7 +68,7 @@ PriceCompletion = Annotated[
     float | None, typer.Option(help="US dollars a million tokens of texts.")
 ]
 
-GROUPS = {"budget_": "budget", "price_": "prices", "ray_": "ray"}
+GROUPS = {"budget_": "budget", "price_": "prices", "contrast_": "contrast", "ray_": "ray"}
 """Fronts of options, and the field that holds what they set."""
 
 

@@ -18,6 +18,7 @@ from distilwhy.config.experiment import (
 )
 from distilwhy.config.money import Budget, Prices
 from distilwhy.config.teacher import (
+    Contrast,
     ModelSettings,
     OwnStep,
     TeacherSettings,
@@ -29,6 +30,7 @@ __all__ = [
     "BackendSettings",
     "Budget",
     "Condition",
+    "Contrast",
     "Experiment",
     "Limits",
     "LoraSettings",

@@ -31,7 +31,9 @@ class RaySettings(Settings):
 class BackendSettings(Settings):
     """How a model is run or reached; apart from the precision, nothing here changes a text."""
 
-    batch_size: int = Field(16, ge=1, description="Prompts answered together by a local model.")
+    batch_size: int = Field(
+        64, ge=1, description="Texts that a local model writes together; memory may allow fewer."
+    )
     precision: Precision = Field(
         "auto", description="Of a local model's weights: bf16 where the machine does it well."
     )

@@ -33,6 +33,20 @@ class OwnStep(Settings):
         return value
 
 
+class Contrast(Settings):
+    """Contrastive decoding: words that a wrong answer would bring too count less."""
+
+    weight: float = Field(
+        0.5,
+        gt=0,
+        le=2,
+        description="Weight of the contrast; 1/2 is SCOTT's own (Wang et al. 2023).",
+    )
+    against: Literal["wrong", "empty"] = Field(
+        "wrong", description="Contrast with another choice, drawn by seed, or with no answer."
+    )
+
+
 class TeachingSettings(Settings):
     """How the teacher is asked."""
 
@@ -78,6 +92,11 @@ class TeachingSettings(Settings):
     )
     temperature: float = Field(
         0.0, ge=0, le=2, description="Temperature of sampling; 0 decodes greedily."
+    )
+    contrast: Contrast | None = Field(
+        None,
+        description="Decode rationales and counterfactual rationales contrastively; local teachers "
+        "only.",
     )
     max_new_tokens: int = Field(96, ge=1, description="Token limit of one text.")
     own_steps: tuple[OwnStep, ...] = Field(

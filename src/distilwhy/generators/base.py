@@ -81,6 +81,10 @@ class ContrastedPrompt(str):
         made.against = against
         return made
 
+    def __getnewargs__(self) -> tuple[str, str]:  # type: ignore[override]
+        """Return what copies in other processes are made of."""
+        return str(self), self.against
+
 
 def contrasted(prompt: str) -> str:
     """Return the prompt that another is contrasted with.
@@ -91,6 +95,11 @@ def contrasted(prompt: str) -> str:
     if not isinstance(prompt, ContrastedPrompt):
         raise TypeError("contrastive decoding needs a ContrastedPrompt")
     return prompt.against
+
+
+def can_contrast(generator: Generator) -> bool:
+    """Return whether a generator decodes contrastively, as its attribute ``contrasts`` says."""
+    return bool(getattr(generator, "contrasts", False))
 
 
 class Generator(Protocol):

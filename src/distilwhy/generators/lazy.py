@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
-from distilwhy.generators.base import Count, Decoding, Generated, Generator
+from distilwhy.generators.base import Count, Decoding, Generated, Generator, can_contrast
 
 
 class LazyGenerator:
@@ -29,6 +29,11 @@ class LazyGenerator:
     def count_tokens(self) -> Count | None:
         """How it counts a prompt's tokens, where it does."""
         return getattr(self._load(), "count_tokens", None)
+
+    @property
+    def contrasts(self) -> bool:
+        """Whether it decodes contrastively."""
+        return can_contrast(self._load())
 
     @property
     def precision(self) -> str:

@@ -70,6 +70,8 @@ class RecordedGenerator:
         DataError: When the file is missing or is neither.
     """
 
+    contrasts = True
+
     def __init__(self, path: Path) -> None:
         self.name = f"recorded:{path}"
         self._path = path

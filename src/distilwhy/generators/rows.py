@@ -114,9 +114,9 @@ class RowQueue:
 
     def _next(self, room: int) -> list[Row]:
         """Return rows in the order of their prompts; those of one question are not torn apart."""
-        count = room
+        count, most = room, room + min(SAME_QUESTION, room // 4)
         self._pull(count + 1)
-        while count < min(len(self._ahead), room + SAME_QUESTION) and _alike(
+        while count < min(len(self._ahead), most) and _alike(
             self._ahead[count - 1].prompt, self._ahead[count].prompt
         ):
             count += 1

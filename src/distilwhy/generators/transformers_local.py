@@ -37,6 +37,8 @@ class LocalGenerator:
         max_prompt_tokens: Prompts are cut at so many tokens, as a student's were in training.
     """
 
+    contrasts = True
+
     def __init__(
         self, loaded: LoadedModel, batch_size: int = 64, max_prompt_tokens: int | None = None
     ) -> None:
@@ -54,7 +56,7 @@ class LocalGenerator:
         self, prompts: Iterable[str], decoding: Decoding
     ) -> Iterator[tuple[int, Generated]]:
         """Yield ``(number of the prompt, its text)`` as texts finish; see :class:`Generator`."""
-        prefixes = self._prefixes
+        prefixes = self.prefixes
         queue = RowQueue(prompts, partial(self._row, decoding), prefixes)
         pad = int(self.tokenizer.pad_token_id)
         if prefixes is not None:
@@ -69,11 +71,12 @@ class LocalGenerator:
             yield row.number, self._text(row, finish, decoding)
 
     def count_tokens(self, prompt: str, decoding: Decoding) -> int:
-        """Return how many tokens a prompt has as the model reads it."""
-        return len(self._prompt_ids(prompt, decoding))
+        """Return how many tokens the model reads of a prompt, and of what it is contrasted with."""
+        read = [prompt, contrasted(prompt)] if decoding.contrast else [prompt]
+        return sum(len(self._prompt_ids(one, decoding)) for one in read)
 
     @cached_property
-    def _prefixes(self) -> PrefixStore | None:
+    def prefixes(self) -> PrefixStore | None:
         """The prefixes of prompts; ``None`` where the model cannot share them."""
         usable = not self.loaded.is_encoder_decoder and can_use_slots(self.model)
         return PrefixStore(self.model) if usable else None
@@ -139,7 +142,8 @@ class LocalGenerator:
         ends = [place for stop in decoding.stop if (place := text.find(stop)) >= 0]
         text = text[: min(ends)] if ends else text
         logprob = row.logprob if decoding.logprobs else None
-        return Generated(text, finish, len(row.prompt), len(row.written), logprob)
+        read = len(row.prompt) + len(row.against or ())
+        return Generated(text, finish, read, len(row.written), logprob)
 
     @cached_property
     def _end_tokens(self) -> frozenset[int]:

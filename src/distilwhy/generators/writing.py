@@ -145,7 +145,7 @@ class Writer:
                 f"{self._name} ran out of memory with a single text.",
                 "Use fewer shots, a lower max_new_tokens or a smaller model.",
             ) from error
-        self._most = rows // 2
+        self._most = min(self._most, rows // 2)
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from distilwhy.errors import ConfigError, StoppedError, UserError
-from distilwhy.generators.base import Decoding, Generated, Generator
+from distilwhy.generators.base import Decoding, Generated, Generator, can_contrast
 from distilwhy.generators.recorded import StoredText, text_key
 from distilwhy.teaching.admission import Admission, Interrupt
 from distilwhy.teaching.ledger import Tokens
@@ -106,6 +106,7 @@ class StoredTeacher:
             StoppedError: When the budget is reached or somebody wants to stop.
         """
         keys, denied = list(requests), False
+        self._check_contrast(requests.values())
         with Interrupt() as interrupt:
             # A prompt in flight reserves more than it will use, so room is left at a round's end.
             while keys and interrupt.signal is None:
@@ -175,6 +176,14 @@ class StoredTeacher:
             logprob=generated.logprob,
             cached_tokens=generated.cached_tokens,
         )
+
+    def _check_contrast(self, requests: Iterable[Request]) -> None:
+        contrasted = any(request.decoding.contrast for request in requests)
+        if contrasted and not can_contrast(self._generator):
+            raise ConfigError(
+                f"{self.name} cannot decode contrastively.",
+                "Leave contrast out, or take a local teacher.",
+            )
 
     def _check_likelihood(self, decoding: Decoding, generated: Generated) -> None:
         if decoding.logprobs and generated.logprob is None:

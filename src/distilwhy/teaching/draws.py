@@ -9,6 +9,7 @@ from functools import lru_cache
 from itertools import permutations
 from typing import Literal, TypeVar
 
+from distilwhy.config import Contrast
 from distilwhy.errors import DataError
 from distilwhy.records import Example
 
@@ -83,6 +84,21 @@ def draw_flaw(flaws: Sequence[str], seed: int, example_id: str, number: int = 1)
         key=lambda flaw: stable_number(seed, example_id, "critique", "flaw", flaw),
     )
     return [first, *others][(number - 1) % len(flaws)]
+
+
+def contrasted_answer(example: Example, choice: str, contrast: Contrast, seed: int) -> str:
+    """Return the answer that a text for one choice is contrasted with.
+
+    Args:
+        example: The example.
+        choice: The choice that the text argues for.
+        contrast: With another choice, or with none.
+        seed: The experiment's seed.
+    """
+    if contrast.against == "empty":
+        return ""
+    others = tuple(dict.fromkeys(other for other in example.choices if other != choice))
+    return draw(others, seed, example.id, choice, "contrast")
 
 
 def draw_wrong_choice(example: Example, seed: int) -> str:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from distilwhy.config import TeachingSettings
 from distilwhy.errors import ConfigError, DataError
-from distilwhy.generators.base import Decoding
+from distilwhy.generators.base import ContrastedPrompt, Decoding
 from distilwhy.prompts.library import Prompts, Templated, WorkedExample
 from distilwhy.prompts.own import OwnPrompts
 from distilwhy.prompts.wording import SEPARATOR, fill, one_line, shown_question
@@ -17,6 +17,7 @@ from distilwhy.records import Example
 from distilwhy.teaching.draws import (
     AdjectivePair,
     adjective_pool,
+    contrasted_answer,
     draw_adjectives,
     draw_flaw,
 )
@@ -243,7 +244,16 @@ def _explain(
     pair = asking.adjectives(example, "rationale")
     block = asking.prompts.templates["rationale"].block
     last = fill(block, pair, question=shown_question(example), answer=choice)
-    return _assemble(step, _prefix("rationale", pair, asking), last, asking, choice)
+    plain = _assemble(step, _prefix("rationale", pair, asking), last, asking, choice)
+    if asking.settings.contrast is None:
+        return plain
+    other = contrasted_answer(example, choice, asking.settings.contrast, asking.seed)
+    against = fill(block, pair, question=shown_question(example), answer=other)
+    return replace(
+        plain,
+        prompt=ContrastedPrompt(plain.prompt, plain.prefix + against),
+        decoding=replace(plain.decoding, contrast=asking.settings.contrast.weight),
+    )
 
 
 def _prefix(step: Templated, pair: AdjectivePair, asking: Asking) -> str:

@@ -9,6 +9,7 @@ from distilwhy.config import TeachingSettings
 from distilwhy.errors import StageError
 from distilwhy.generators.recorded import StoredText
 from distilwhy.progress import Advance
+from distilwhy.prompts.wording import shown_question
 from distilwhy.records import Example, TeacherText
 from distilwhy.teaching.asking import Request, TextSource
 from distilwhy.teaching.cost import CostTally
@@ -28,6 +29,12 @@ class Wanted:
 
     example: Example
     prompt: StepPrompt
+
+    @property
+    def place(self) -> tuple[str, int, str, int]:
+        """Where it stands among others: prompts with the most in common are next to each other."""
+        question = len(shown_question(self.example))
+        return self.prompt.prefix, question, self.example.id, len(self.prompt.prompt)
 
 
 @dataclass(frozen=True)
@@ -61,8 +68,8 @@ class TeachingRun:
     def samples(self, wanted: Sequence[Wanted]) -> list[list[StoredText]]:
         """Return all samples of each prompt, as the teacher wrote them.
 
-        Equal prefixes are asked together and then the shortest first, one sample of all prompts
-        after the other.
+        Equal prefixes are asked together, then the questions by their length, each with all that is
+        asked of it; one sample of all prompts after the other.
 
         Raises:
             StageError: When the teacher leaves prompts unanswered.
@@ -72,10 +79,7 @@ class TeachingRun:
             [Request(w.prompt.prompt, how, w.prompt.step, w.example.id) for how in hows]
             for w, hows in zip(wanted, decodings, strict=True)
         ]
-        order = sorted(
-            range(len(wanted)),
-            key=lambda place: (wanted[place].prompt.prefix, len(wanted[place].prompt.prompt)),
-        )
+        order = sorted(range(len(wanted)), key=lambda place: wanted[place].place)
         for number in range(self.samples_each):
             self._ask([requests[place][number] for place in order])
         return [[self._stored(request) for request in row] for row in requests]

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from distilwhy.config import BackendSettings, ModelSettings, TeacherSettings
-from distilwhy.errors import ConfigError
+from distilwhy.errors import ConfigError, ModelError
 from distilwhy.files import sha256_json
 from distilwhy.manifests import StageRun
 from distilwhy.models.names import EMBEDDED, parse_model
@@ -80,9 +80,12 @@ def local_teacher(model: str) -> dict[str, Path]:
 
     Recorded texts are left out: what they answer is as they were asked.
     """
-    if model == EMBEDDED:
+    if model == EMBEDDED or model.startswith("recorded:"):
         return {}
-    name = parse_model(model)
+    try:
+        name = parse_model(model)
+    except ModelError:  # a finished stage needs its model no more; another one will say so
+        return {}
     path = Path(name.target)
     return {"teacher": path} if name.kind in ("hf", "gguf") and path.exists() else {}
 

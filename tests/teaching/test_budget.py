@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from distilwhy.config import Budget, Prices
 from distilwhy.errors import ModelError, StoppedError
-from distilwhy.generators.base import Decoding, Generated
+from distilwhy.generators.base import ContrastedPrompt, Decoding, Generated
 from distilwhy.generators.recorded import text_key
 from distilwhy.teaching.admission import MARKS, most_tokens
 from distilwhy.teaching.asking import Request, stored_teacher
@@ -253,6 +253,8 @@ def test_the_bound_holds_for_real_tokenizers() -> None:
         )
         assert len(ids) <= most_tokens(text, Decoding(chat=True))
     assert most_tokens("", Decoding()) == MARKS
+    both = ContrastedPrompt("abc", "defgh")
+    assert most_tokens(both, Decoding(contrast=0.5)) == 3 + 5 + 2 * MARKS
 
 
 def test_hours_stop_before_a_text_that_might_take_too_long(

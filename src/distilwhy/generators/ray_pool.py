@@ -84,6 +84,11 @@ class RayGenerator:
         """Precision that the workers run in."""
         return self._crew.first().precision or "unknown"
 
+    @property
+    def contrasts(self) -> bool:
+        """Whether the workers decode contrastively."""
+        return self._crew.first().contrasts
+
     @cached_property
     def _crew(self) -> Crew:
         settings, kind = self._settings, parse_model(self.name).kind
@@ -185,7 +190,7 @@ class _Run:
             return self._ahead.popleft()
         pair = None if self._ended else next(self._prompts, None)
         self._ended = pair is None
-        return None if pair is None else Sent.of(*pair)
+        return None if pair is None else Sent(*pair)
 
     @property
     def _is_over(self) -> bool:
@@ -237,8 +242,8 @@ def _block_size(member: Member) -> int:
 
 def _alike(first: Sent, second: Sent) -> bool:
     """Return whether two prompts share so much that a model computes the beginning once."""
-    share = int(ALIKE * min(len(first.text), len(second.text)))
-    return first.text[:share] == second.text[:share]
+    share = int(ALIKE * min(len(first.prompt), len(second.prompt)))
+    return first.prompt[:share] == second.prompt[:share]
 
 
 def _keys(model: str, settings: BackendSettings) -> dict[str, str]:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from distilwhy import __version__
 from distilwhy.config import BackendSettings
 from distilwhy.errors import ConfigError, DataError, ModelError, StageError, UserError
-from distilwhy.generators.base import ContrastedPrompt, Decoding, Generated, Generator
+from distilwhy.generators.base import Decoding, Generated, Generator, can_contrast
 from distilwhy.generators.open import open_generator
 
 STARVED_SECONDS = 0.1  # a backend waits so long for a further prompt, then finishes what it has
@@ -28,21 +28,10 @@ ERRORS: dict[str, type[UserError] | type[StageError]] = {
 
 @dataclass(frozen=True)
 class Sent:
-    """A prompt on its way to a worker; pickles, which :class:`ContrastedPrompt` does not."""
+    """A prompt on its way to a worker."""
 
     number: int
-    text: str
-    against: str | None = None
-
-    @classmethod
-    def of(cls, number: int, prompt: str) -> Sent:
-        """Return a prompt so that it can be sent."""
-        return cls(number, str(prompt), getattr(prompt, "against", None))
-
-    @property
-    def prompt(self) -> str:
-        """The prompt as it was."""
-        return self.text if self.against is None else ContrastedPrompt(self.text, self.against)
+    prompt: str
 
 
 @dataclass(frozen=True)
@@ -52,10 +41,12 @@ class Opened:
     Args:
         version: Version of this package that the worker has.
         precision: Precision that the backend runs in; ``None`` where it says none.
+        contrasts: Whether it decodes contrastively.
     """
 
     version: str
     precision: str | None
+    contrasts: bool
 
 
 @dataclass(frozen=True)
@@ -156,7 +147,8 @@ class Worker:
         if "torch" in sys.modules:
             sys.modules["torch"].set_num_threads(threads)
         self._backend: Generator = backend
-        return Opened(__version__, getattr(backend, "precision", None))
+        precision = getattr(backend, "precision", None)
+        return Opened(__version__, precision, can_contrast(backend))
 
     def begin(self, decoding: Decoding, guarded: bool) -> None:
         """Begin on the prompts that are given from now on.

@@ -10,7 +10,7 @@ from contextlib import suppress
 from types import FrameType, TracebackType
 from typing import Any, Self
 
-from distilwhy.generators.base import Count, Decoding, Generated
+from distilwhy.generators.base import Count, Decoding, Generated, contrasted
 from distilwhy.teaching.ledger import Tokens
 from distilwhy.teaching.spending import Spending, Ticket
 
@@ -23,9 +23,12 @@ CHAT_MARKS = 256
 def most_tokens(prompt: str, decoding: Decoding) -> int:
     """Return a bound on the tokens of a prompt that needs no tokenizer: its bytes, and marks.
 
-    No token of a byte-level tokenizer, which servers' models have, is shorter than a byte.
+    No token of a byte-level tokenizer, which servers' models have, is shorter than a byte. What a
+    prompt is contrasted with is read as well.
     """
-    return len(prompt.encode("utf-8", "replace")) + (CHAT_MARKS if decoding.chat else MARKS)
+    read = [prompt, contrasted(prompt)] if decoding.contrast else [prompt]
+    marks = CHAT_MARKS if decoding.chat else MARKS
+    return sum(len(one.encode("utf-8", "replace")) + marks for one in read)
 
 
 class Interrupt:

@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from distilwhy.config import Budget, Prices
@@ -121,6 +121,7 @@ costs = st.fixed_dictionaries(
 
 @settings(max_examples=60, deadline=None)
 @given(costs, st.integers(1, 9000), st.booleans(), st.sampled_from([None, 0, 3, 11]))
+@example({"seed": 70581, "at_once": 3, "losing": 0.4}, 285, False, 0)
 def test_no_budget_is_passed_in_several_runs(
     tmp_path_factory: pytest.TempPathFactory,
     cost: dict[str, float],

@@ -42,11 +42,13 @@ class Ticket:
         bound: Most tokens of one attempt.
         begun: When the prompt was taken, on the monotonic clock.
         attempts: Attempts that may be charged for.
+        given_up: Whether a further attempt was refused: then the last one failed on its way.
     """
 
     bound: Tokens
     begun: float
     attempts: int = 1
+    given_up: bool = False
 
 
 @dataclass(frozen=True)
@@ -130,6 +132,7 @@ class Spending:
         """Reserve one more attempt at a prompt; false where that does not fit."""
         with self._guard:
             if not self._fits(ticket.bound):
+                ticket.given_up = True
                 return False
             ticket.attempts += 1
             self._reserve(ticket.bound)
@@ -160,11 +163,13 @@ class Spending:
 
         Args:
             tickets: Their tickets.
-            charged: Whether their last attempts may have been charged for.
+            charged: Whether their last attempts may have been charged for; those of prompts that
+                were given up may have been in any case.
         """
         with self._guard:
             for ticket in tickets:
-                self._close(ticket, ticket.bound * (ticket.attempts - (not charged)))
+                free = not charged and not ticket.given_up
+                self._close(ticket, ticket.bound * (ticket.attempts - free))
 
     @property
     def usd(self) -> float | None:

@@ -30,7 +30,8 @@ from transformers import DynamicCache
 from distilwhy.config import TeachingSettings
 from distilwhy.files import read_records, write_json
 from distilwhy.generators.base import Decoding
-from distilwhy.generators.slots import PrefixStore, SlotContinuation
+from distilwhy.generators.prefix_store import PrefixStore
+from distilwhy.generators.slots import SlotContinuation
 from distilwhy.generators.transformers_local import LocalGenerator
 from distilwhy.manifests import machine, versions
 from distilwhy.models.load import LoadedModel, load_model
@@ -207,14 +208,12 @@ def watched(clock: Clock) -> Iterator[None]:
             setattr(owner, name, function)
 
 
-def engine(
-    loaded: LoadedModel, wanted: Sequence[Wanted], batch_size: int
-) -> tuple[Rate, Clock, list[str]]:
+def engine(loaded: LoadedModel, wanted: Sequence[Wanted], batch_size: int) -> tuple[Rate, Clock]:
     """Generate with the engine, prompts in the order in which teaching asks them."""
     ordered = sorted(wanted, key=lambda one: one.place)
     generator = LocalGenerator(loaded, batch_size)
     assert generator.prefixes is not None  # also the trial of the model, once a process
-    rate, clock, texts = Rate(), Clock(), []
+    rate, clock = Rate(), Clock()
     begun = time.perf_counter()
     with watched(clock):
         asked = [one.prompt.prompt for one in ordered]
@@ -222,9 +221,8 @@ def engine(
             rate.texts += 1
             rate.prompt_tokens += text.prompt_tokens
             rate.new_tokens += text.completion_tokens
-            texts.append(text.text)
     rate.seconds = time.perf_counter() - begun
-    return rate, clock, texts
+    return rate, clock
 
 
 @torch.inference_mode()
@@ -239,7 +237,6 @@ def bare(loaded: LoadedModel, rows: int, own: int, repeats: int = 5) -> dict[str
     """
     model: Any = loaded.model
     model.set_attn_implementation("sdpa")
-    cache = DynamicCache(config=model.config)
     ids = torch.full((rows, own), 100)
     passes = {}
     for _ in range(2):  # the first warms up
@@ -296,7 +293,7 @@ def measure(
     rates = {"published": Rate(), "stop_strings": Rate()}
     for way, rate in rates.items():
         plain(loaded, part[:half], options.plain_batch, rate, published=way == "published")
-    found, clock, _ = engine(loaded, wanted, options.batch_size)
+    found, clock = engine(loaded, wanted, options.batch_size)
     for way, rate in rates.items():
         plain(loaded, part[half:], options.plain_batch, rate, published=way == "published")
     result: dict[str, Any] = {"engine": found.figures()}

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 import torch
 
+from distilwhy.generators.prefix_store import PrefixStore
 from distilwhy.generators.prefixes import MIN_KEPT, MIN_PREFIX, common_prefix, group_by_prefix
-from distilwhy.generators.slots import PrefixStore
 
 AHEAD = 4  # batches looked ahead where rows of a batch should be of one length
 SAME_QUESTION = 8  # rows taken beyond the room when they go on with the last one's question

@@ -63,9 +63,7 @@ class ScriptedGenerator:
 
     def _generated(self, prompt: str, decoding: Decoding) -> Generated:
         sampled = self._sample if decoding.temperature > 0 else None
-        text = sampled(prompt, decoding.seed) if sampled else self._write(prompt)
-        ends = [text.index(stop) for stop in decoding.stop if stop in text]
-        text = text[: min(ends)] if ends else text
+        text = decoding.cut(sampled(prompt, decoding.seed) if sampled else self._write(prompt))
         words = text.split()
         wanted = self._likelihood if decoding.logprobs else None
         over = len(words) > decoding.max_new_tokens

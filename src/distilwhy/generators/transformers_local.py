@@ -17,8 +17,9 @@ from distilwhy.generators.continuations import (
     EncoderDecoderContinuation,
     pad_lines,
 )
+from distilwhy.generators.prefix_store import PrefixStore
 from distilwhy.generators.rows import Row, RowQueue
-from distilwhy.generators.slots import PrefixStore, SlotContinuation, can_use_slots
+from distilwhy.generators.slots import SlotContinuation, can_use_slots
 from distilwhy.generators.writing import Writer
 from distilwhy.models.load import LoadedModel
 from distilwhy.models.logits import logits_only_at
@@ -138,9 +139,7 @@ class LocalGenerator:
         return "length" if len(row.written) >= decoding.max_new_tokens else None
 
     def _text(self, row: Row, finish: Finish, decoding: Decoding) -> Generated:
-        text = self.tokenizer.decode(row.written, skip_special_tokens=True)
-        ends = [place for stop in decoding.stop if (place := text.find(stop)) >= 0]
-        text = text[: min(ends)] if ends else text
+        text = decoding.cut(self.tokenizer.decode(row.written, skip_special_tokens=True))
         logprob = row.logprob if decoding.logprobs else None
         read = len(row.prompt) + len(row.against or ())
         return Generated(text, finish, read, len(row.written), logprob)

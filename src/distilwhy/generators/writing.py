@@ -83,15 +83,20 @@ class Writer:
 
     def _room(self) -> int:
         """Return how many rows may join."""
-        if self._rows and not self._continuation.joins:
+        if not self._rows:
+            return self._most
+        # Memory is looked at only when rows may join: at most steps none may.
+        if not self._continuation.joins or not self._refills(self._most):
             return 0
-        most = self._most
-        if self._rows:
-            longest = max(len(row.prompt) - row.prefix for row in self._rows)
-            tokens = longest + self._decoding.max_new_tokens
-            most = min(most, self._continuation.limit(tokens * len(self._sides(self._rows[0]))))
-        free = most - len(self._rows)
-        return free if not self._rows or free >= REFILL_SHARE * most else 0
+        longest = max(len(row.prompt) - row.prefix for row in self._rows)
+        tokens = longest + self._decoding.max_new_tokens
+        limit = self._continuation.limit(tokens * len(self._sides(self._rows[0])))
+        most = min(self._most, limit)
+        return most - len(self._rows) if self._refills(most) else 0
+
+    def _refills(self, most: int) -> bool:
+        """Return whether so much of a batch of at most so many rows is free that some may join."""
+        return most - len(self._rows) >= REFILL_SHARE * most
 
     def _write(
         self, logits: torch.Tensor, lines: Sequence[tuple[Row, bool]]

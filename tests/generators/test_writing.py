@@ -5,11 +5,13 @@ from __future__ import annotations
 import pickle
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from distilwhy.errors import ModelError
+from distilwhy.generators import transformers_local
 from distilwhy.generators.base import ContrastedPrompt, Decoding, Generated, generate_all
 from distilwhy.generators.prefixes import MIN_PREFIX
 from distilwhy.generators.transformers_local import LocalGenerator
@@ -173,6 +175,12 @@ class Scarce:
             raise type(self.error)(*self.error.args)
 
 
+LAST_LAYERS = {
+    "llama": "layers.1.self_attn",
+    "padded": "layers.1.self_attn",
+    "gpt2": "h.1.attn",
+    "t5": "decoder.block.1.layer.0.SelfAttention",
+}
 CPU_ERROR = RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: 1 bytes")
 
 
@@ -213,6 +221,33 @@ def test_memory_that_runs_out_in_the_middle_begins_rows_anew(llama: LoadedModel)
         found.setdefault(number, []).append(text)
     assert steps > 3
     assert [found[number] for number in range(30)] == [[text] for text in expected]
+
+
+@pytest.mark.parametrize("name", ["llama", "gpt2", "t5", "padded"])
+def test_memory_that_runs_out_between_layers_spoils_no_text(
+    name: str, tiny_models: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded = load_model(f"hf:{tiny_models['llama' if name == 'padded' else name]}")
+    if name == "padded":
+        monkeypatch.setattr(transformers_local, "can_use_slots", lambda model: False)
+    decoding = Decoding(max_new_tokens=8)
+    expected = generate_all(LocalGenerator(loaded, 15), PROMPTS, decoding)
+    attentions = [m for n, m in loaded.model.named_modules() if n.endswith(LAST_LAYERS[name])]
+    steps = 0
+
+    def fail(module: object, args: tuple[torch.Tensor, ...], kwargs: dict[str, Any]) -> None:
+        nonlocal steps
+        hidden = args[0] if args else kwargs["hidden_states"]
+        # With a token a row it is a step; the layer before has kept its keys already.
+        is_step = hidden.shape[0] * hidden.shape[1] <= len(PROMPTS)
+        steps += is_step
+        if is_step and steps == 3:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+
+    assert len(attentions) == 1
+    attentions[0].register_forward_pre_hook(fail, with_kwargs=True)
+    assert generate_all(LocalGenerator(loaded, 15), PROMPTS, decoding) == expected
+    assert steps > 3
 
 
 def test_no_memory_for_a_single_text(llama: LoadedModel) -> None:

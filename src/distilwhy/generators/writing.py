@@ -77,7 +77,8 @@ class Writer:
             logits = self._continuation.step(torch.tensor(last, device=self._device))
         except Exception as error:
             self._halve(error, len(self._rows))
-            self._give_back(self._rows[self._most :])
+            # A padded batch may have kept the token in some layers only, so none of it goes on.
+            self._give_back(self._rows[self._most if self._continuation.joins else 0 :])
             return
         yield from self._write(logits, self._lines)
 

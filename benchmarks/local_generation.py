@@ -34,6 +34,7 @@ from distilwhy.generators.prefix_store import PrefixStore
 from distilwhy.generators.slots import SlotContinuation
 from distilwhy.generators.transformers_local import LocalGenerator
 from distilwhy.manifests import machine, versions
+from distilwhy.models.cache import with_cache
 from distilwhy.models.load import LoadedModel, load_model
 from distilwhy.models.precision import precision_name, resolve_precision
 from distilwhy.prompts.library import load_prompts
@@ -242,11 +243,11 @@ def bare(loaded: LoadedModel, rows: int, own: int, repeats: int = 5) -> dict[str
     for _ in range(2):  # the first warms up
         cache = DynamicCache(config=model.config)
         begun = time.perf_counter()
-        model(input_ids=ids, past_key_values=cache, use_cache=True, logits_to_keep=1)
+        model(input_ids=ids, **with_cache(cache), use_cache=True, logits_to_keep=1)
         passes["prefill"] = rows * own / (time.perf_counter() - begun)
     begun = time.perf_counter()
     for _ in range(repeats):
-        model(input_ids=ids[:, :1], past_key_values=cache, use_cache=True, logits_to_keep=1)
+        model(input_ids=ids[:, :1], **with_cache(cache), use_cache=True, logits_to_keep=1)
     passes["decode"] = rows * repeats / (time.perf_counter() - begun)
     return passes
 

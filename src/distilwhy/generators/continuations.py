@@ -10,6 +10,8 @@ import torch
 from transformers import DynamicCache
 from transformers.modeling_outputs import BaseModelOutput
 
+from distilwhy.models.cache import cache_of, with_cache
+
 
 @dataclass(frozen=True)
 class PromptIds:
@@ -105,9 +107,9 @@ class DecoderContinuation(_Padded):
             input_ids=ids,
             attention_mask=self.mask,
             position_ids=self.positions,
-            past_key_values=self.cache,
             use_cache=True,
             logits_to_keep=1,
+            **with_cache(self.cache),
         ).logits
         return logits[:, -1]
 
@@ -141,10 +143,10 @@ class EncoderDecoderContinuation(_Padded):
             encoder_outputs=BaseModelOutput(last_hidden_state=self.encoded),
             attention_mask=self.mask,
             decoder_input_ids=last[:, None],
-            past_key_values=self.cache,
             use_cache=True,
+            **with_cache(self.cache),
         )
-        self.cache = output.past_key_values
+        self.cache = cache_of(output)
         logits: torch.Tensor = output.logits
         return logits[:, -1]
 

@@ -11,6 +11,7 @@ from transformers import DynamicCache
 
 from distilwhy.generators.prefixes import MIN_PREFIX, common_prefix
 from distilwhy.generators.shared_attention import Prefix
+from distilwhy.models.cache import with_cache
 from distilwhy.models.memory import available_memory
 
 KEPT_PREFIXES = 16
@@ -74,7 +75,7 @@ class PrefixStore:
             for layer, (keys, values) in enumerate(zip(known.keys, known.values, strict=True)):
                 cache.update(keys[None, :, :start], values[None, :, :start], layer)
         rest = torch.tensor([ids[start:]], device=self._model.device)
-        self._model(input_ids=rest, past_key_values=cache, use_cache=True, logits_to_keep=1)
+        self._model(input_ids=rest, **with_cache(cache), use_cache=True, logits_to_keep=1)
         self.computed_tokens += len(ids) - start
         layers: Any = cache.layers
         keys, values = ([getattr(x, part) for x in layers] for part in ("keys", "values"))

@@ -7,7 +7,8 @@ in two forms: ``published`` (160 new tokens, no stop string, the first line is k
 ``stop_strings`` (the engine's own token limit, ``stop_strings`` of transformers). Plain batches are
 done before and after the engine's run of a step, so that a machine that drifts favours neither.
 Questions come from an annotations file (``distilwhy import``), whose rationales and critiques the
-later steps build on, or from the shipped mini task, whose worked examples stand in for them.
+later steps build on, or from the shipped mini task; worked examples stand in for texts that are not
+there.
 
 For the counterfactual step it also says where the engine's time goes, and how its passes compare
 with bare forward passes of the same shapes, without any prefix. The result is written to
@@ -81,7 +82,9 @@ def prompts_of(step: str, annotations: Sequence[Annotation]) -> list[Wanted]:
 def _prompts(step: str, annotation: Annotation, asking: Asking) -> list[StepPrompt]:
     example: Example = annotation.example
     rationale = annotation.rationale.text if annotation.rationale else ""
-    critique = annotation.critique.text if annotation.critique else ""
+    # Published annotations hold no critiques.
+    stand_in = asking.prompts.worked_examples[0].critique
+    critique = annotation.critique.text if annotation.critique else stand_in
     if step == "counterfactual":
         # As published: every choice is argued for, the right one too.
         return [counterfactual_prompt(example, choice, asking) for choice in example.choices]
@@ -89,7 +92,7 @@ def _prompts(step: str, annotation: Annotation, asking: Asking) -> list[StepProm
         return [rationale_prompt(example, asking)]
     if step == "critique":
         return [critique_prompt(example, rationale, asking)] if rationale else []
-    return [revision_prompt(example, rationale, critique, asking)] if critique else []
+    return [revision_prompt(example, rationale, critique, asking)] if rationale else []
 
 
 @dataclass

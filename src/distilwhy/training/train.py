@@ -30,6 +30,7 @@ from distilwhy.students.encode import EncodedRow, Encoder
 from distilwhy.students.load import StudentCard, load_base, save_student
 from distilwhy.students.views import ViewOptions, make_rows
 from distilwhy.training.batches import StepSampler, flatten
+from distilwhy.training.callbacks import Cost, SaveMemory, Watch, curve_of
 from distilwhy.training.checkpoints import (
     CHECKPOINTS,
     KEPT_CHECKPOINTS,
@@ -39,7 +40,7 @@ from distilwhy.training.checkpoints import (
     step_of,
 )
 from distilwhy.training.methods import Method, resolve_method
-from distilwhy.training.trainer import Cost, SaveMemory, ViewTrainer, Watch, curve_of
+from distilwhy.training.trainer import ViewTrainer
 
 LOGGED_POINTS = 40
 

@@ -18,8 +18,10 @@ from distilwhy.errors import ConfigError, DataError, StageError
 from distilwhy.models.load import load_model
 from distilwhy.records import Annotation, TrainingSummary
 from distilwhy.students.load import load_student, read_card
+from distilwhy.training import arguments
 from distilwhy.training import train as stage
-from distilwhy.training.train import split_held_out, train
+from distilwhy.training.data import split_held_out
+from distilwhy.training.train import train
 from distilwhy.training.trainer import ViewTrainer
 
 QUICK = TrainingSettings(
@@ -359,7 +361,7 @@ def test_a_loss_that_is_no_number_stops_the_run(
 
     monkeypatch.setattr(ViewTrainer, "compute_loss", breaks)
     # Logged every second step only, yet the checkpoint of step 6 must not be written.
-    monkeypatch.setattr(stage, "LOGGED_POINTS", 2)
+    monkeypatch.setattr(arguments, "LOGGED_POINTS", 2)
     with pytest.raises(StageError, match="lower the learning rate"):
         fit(tmp_path / "s", held_out=held_out)
     saved = [path.name for path in (tmp_path / "s/checkpoints").glob("checkpoint-*")]

@@ -5,15 +5,9 @@ from __future__ import annotations
 from distilwhy.config.backend import BackendSettings, RaySettings
 from distilwhy.config.base import Precision, Settings, read_yaml, to_yaml, validate
 from distilwhy.config.experiment import (
-    LARGEST_SEED,
-    Condition,
     Experiment,
     Limits,
-    LoraSettings,
-    MethodSettings,
     PredictionSettings,
-    StudentSettings,
-    TrainingSettings,
     load_experiment,
 )
 from distilwhy.config.money import Budget, Prices
@@ -23,6 +17,14 @@ from distilwhy.config.teacher import (
     OwnStep,
     TeacherSettings,
     TeachingSettings,
+)
+from distilwhy.config.training import (
+    LARGEST_SEED,
+    Condition,
+    LoraSettings,
+    MethodSettings,
+    StudentSettings,
+    TrainingSettings,
 )
 
 __all__ = [

@@ -3,104 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import Field, field_validator, model_validator
 
 from distilwhy.config.base import Precision, Settings, read_yaml, validate
 from distilwhy.config.teacher import TeacherSettings
-from distilwhy.records import DataKind
-
-LARGEST_SEED = 2**32 - 1  # numpy takes no larger one
-
-
-class LoraSettings(Settings):
-    """Low-rank adaptation by peft (Hu et al. 2021, arXiv 2106.09685)."""
-
-    rank: int = Field(16, ge=1, description="Rank of the update matrices.")
-    scale: int = Field(32, gt=0, description="peft's lora_alpha.")
-    dropout: float = Field(0.0, ge=0, lt=1, description="Dropout on the update's input.")
-    targets: str | tuple[str, ...] = Field("all-linear", description="Layers adapted, by name.")
-
-
-class StudentSettings(Settings):
-    """One student model."""
-
-    model: str = Field(description="Model string, e.g. hf:google/t5-v1_1-base.")
-    lora: LoraSettings | None = Field(None, description="Train adapters instead of all weights.")
-    name: str | None = Field(None, description="Short name in tables; the model's own when unset.")
-
-    @property
-    def label(self) -> str:
-        """The student's short name in tables and folder names."""
-        return self.name or self.model.rsplit("/", 1)[-1].rsplit(":", 1)[-1]
-
-
-class MethodSettings(Settings):
-    """A training method and its weights (paper, section on student training)."""
-
-    method: str = Field("multitask", description="Name of a method.")
-    alpha: float = Field(0.5, ge=0, le=1, description="Weight of predict against explain.")
-    beta: float = Field(0.5, ge=0, le=1, description="Weight of factual against counterfactual.")
-    gamma: float = Field(0.5, ge=0, le=1, description="Weight of multitask against counterfactual.")
-    views: dict[str, float] | None = Field(
-        None, description="Weights of views by name, for a method of your own."
-    )
-    counterfactual_form: Literal["input", "decoder"] = Field(
-        "input",
-        description="Where the wrong rationale stands: in the input (the paper), or in the "
-        "target, masked from the loss (SCOTT).",
-    )
-    wrong_choices: Literal["one", "all"] = Field(
-        "one", description="Wrong choices a question in training: one drawn by seed, or all."
-    )
-
-
-class Condition(MethodSettings):
-    """A method on a kind of data."""
-
-    data: DataKind = Field("unrevised", description="Learn from rationales or from revisions.")
-    name: str | None = Field(
-        None, min_length=1, description="Name in tables; needed where two differ in weights only."
-    )
-
-    @property
-    def label(self) -> str:
-        """The condition's name in tables, e.g. ``multitask : unrevised``."""
-        return self.name or f"{self.method} : {self.data}"
-
-
-class TrainingSettings(Settings):
-    """How a student is trained."""
-
-    epochs: float = Field(2.0, gt=0, description="Passes over the training examples.")
-    max_steps: int | None = Field(None, ge=1, description="Stop after so many steps instead.")
-    learning_rate: float = Field(1e-4, gt=0, description="Peak learning rate of AdamW.")
-    schedule: str = Field("linear", description="Learning-rate schedule of transformers.")
-    warmup: float = Field(0.05, ge=0, lt=1, description="Share of steps that warm up.")
-    weight_decay: float = Field(0.0, ge=0, description="AdamW weight decay.")
-    batch_size: int = Field(8, ge=1, description="Examples a step; each brings all its views.")
-    micro_batches: int = Field(
-        1, ge=1, description="Forward passes that a step is cut into, rows sorted by length."
-    )
-    max_source_tokens: int = Field(300, ge=8, description="Inputs are cut at so many tokens.")
-    max_target_tokens: int = Field(200, ge=2, description="Targets are cut at so many tokens.")
-    held_out: float = Field(
-        0.1, ge=0, lt=1, description="Share of training examples held out to choose a checkpoint."
-    )
-    evaluations: int = Field(4, ge=1, description="Held-out evaluations over the run.")
-    precision: Precision = Field("auto", description="bf16 where the machine does it well.")
-    gradient_checkpointing: bool = Field(
-        False, description="Trade time for memory: recompute activations."
-    )
-    seed: int = Field(0, ge=0, description="Seed of everything random in training.")
-    trackers: tuple[str, ...] = Field((), description="transformers' report_to, e.g. tensorboard.")
-
-    @field_validator("seed")
-    @classmethod
-    def _check_seed(cls, value: int) -> int:
-        _check_seeds((value,))
-        return value
+from distilwhy.config.training import Condition, StudentSettings, TrainingSettings, check_seeds
 
 
 class PredictionSettings(Settings):
@@ -142,7 +51,7 @@ class Experiment(Settings):
     @field_validator("seeds")
     @classmethod
     def _check_seeds(cls, value: tuple[int, ...]) -> tuple[int, ...]:
-        _check_seeds(value)
+        check_seeds(value)
         return value
 
     @model_validator(mode="after")
@@ -157,11 +66,6 @@ class Experiment(Settings):
             if len(set(values)) != len(values):
                 raise ValueError(f"{name}: two are the same; give each its own name")
         return self
-
-
-def _check_seeds(seeds: tuple[int, ...]) -> None:
-    if any(not 0 <= seed <= LARGEST_SEED for seed in seeds):
-        raise ValueError(f"a seed must be from 0 to {LARGEST_SEED}")
 
 
 def load_experiment(path: Path) -> Experiment:

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
-import math
-import random
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import TrainingArguments, get_scheduler, set_seed
+from transformers import set_seed
 
 from distilwhy.config import Condition, StudentSettings, TrainingSettings
-from distilwhy.errors import ConfigError, DataError
+from distilwhy.errors import ConfigError
 from distilwhy.files import write_json
 from distilwhy.models.load import LoadedModel, quiet_logs
 from distilwhy.models.packing import can_pack
@@ -24,25 +20,23 @@ from distilwhy.models.precision import (
     precision_name,
     resolve_precision,
 )
-from distilwhy.progress import progress_bar, say
+from distilwhy.progress import progress_bar
 from distilwhy.records import TRAINING_SUMMARY, Annotation, TrainingSummary
-from distilwhy.students.encode import EncodedRow, Encoder
+from distilwhy.students.encode import Encoder
 from distilwhy.students.load import StudentCard, load_base, save_student
-from distilwhy.students.views import ViewOptions, make_rows
-from distilwhy.training.batches import StepSampler, flatten
+from distilwhy.training.arguments import training_arguments
+from distilwhy.training.batches import StepSampler
 from distilwhy.training.callbacks import Cost, SaveMemory, Watch, curve_of
 from distilwhy.training.checkpoints import (
     CHECKPOINTS,
-    KEPT_CHECKPOINTS,
     checkpoint_to_resume,
     disk_errors,
     require_disk,
     step_of,
 )
+from distilwhy.training.data import TrainingData, encode_data, split_held_out
 from distilwhy.training.methods import Method, resolve_method
 from distilwhy.training.trainer import ViewTrainer
-
-LOGGED_POINTS = 40
 
 
 def train(
@@ -73,7 +67,7 @@ def train(
     set_seed(settings.seed)
     encoder = make_encoder(loaded, settings)
     training, held_out = split_held_out(annotations, settings.held_out, settings.seed)
-    data = _encode(training, held_out, method, condition, settings, encoder)
+    data = encode_data(training, held_out, method, condition, settings, encoder)
     trainer, dtype = _make_trainer(loaded, method, settings, encoder, data, out)
     require_disk(loaded.model, out, trainer.args.save_strategy != "no")
     checkpoint = checkpoint_to_resume(out, (student, condition, settings), annotations)
@@ -118,85 +112,14 @@ def make_encoder(loaded: LoadedModel, settings: TrainingSettings) -> Encoder:
     return encoder
 
 
-def split_held_out(
-    annotations: Sequence[Annotation], share: float, seed: int
-) -> tuple[list[Annotation], list[Annotation]]:
-    """Split off a seeded share of the training examples, both parts in file order.
-
-    Args:
-        annotations: All training examples.
-        share: Share to hold out, in [0, 1); at least one example when it is above 0.
-        seed: Seed of the draw.
-
-    Raises:
-        ConfigError: When nothing is left to train on.
-    """
-    count = math.ceil(len(annotations) * share)
-    if len(annotations) - count < 1:
-        raise ConfigError(
-            f"Of {len(annotations)} examples, {count} held out leave none to train on.",
-            "Give more examples or a smaller training.held_out.",
-        )
-    chosen = set(random.Random(f"{seed} held out").sample(range(len(annotations)), count))  # noqa: S311
-    kept = [a for place, a in enumerate(annotations) if place not in chosen]
-    return kept, [annotations[place] for place in sorted(chosen)]
-
-
-@dataclass(frozen=True)
-class _Data:
-    """Encoded rows of the training and the held-out examples."""
-
-    rows: list[EncodedRow]
-    groups: list[list[int]]
-    held_out: list[EncodedRow]
-    examples: int
-    held_out_examples: int
-
-
-def _encode(
-    training: Sequence[Annotation],
-    held_out: Sequence[Annotation],
-    method: Method,
-    condition: Condition,
-    settings: TrainingSettings,
-    encoder: Encoder,
-) -> _Data:
-    unlabelled = [a.example.id for a in (*training, *held_out) if a.example.answer is None]
-    if unlabelled:
-        raise DataError(
-            f"{len(unlabelled)} examples have no right answer, e.g. {unlabelled[0]!r}.",
-            "Give annotations of labelled examples.",
-        )
-    options = ViewOptions(
-        data=condition.data,
-        counterfactual_form=condition.counterfactual_form,
-        wrong_choices=condition.wrong_choices,
-        seed=settings.seed,
-    )
-    number = {view: place for place, view in enumerate(method.weights)}
-    # One call for both parts: a small held-out part may lack a view that the whole has.
-    grouped = make_rows([*training, *held_out], list(number), options)
-    encoded = [[encoder.encode(row, number[row.view]) for row in rows] for rows in grouped]
-    rows, groups = flatten(encoded[: len(training)])
-    cut = sum(row.cut for example in encoded for row in example)
-    if cut:
-        say(
-            f"{cut} of {sum(map(len, encoded))} rows are longer than the limits "
-            f"({settings.max_source_tokens} source, {settings.max_target_tokens} target tokens) "
-            "and were cut."
-        )
-    return _Data(rows, groups, flatten(encoded[len(training) :])[0], len(training), len(held_out))
-
-
 def _make_trainer(
     loaded: LoadedModel,
     method: Method,
     settings: TrainingSettings,
     encoder: Encoder,
-    data: _Data,
+    data: TrainingData,
     out: Path,
 ) -> tuple[ViewTrainer, torch.dtype]:
-    _check_schedule(settings.schedule)
     dtype = resolve_precision(settings.precision)
     sampler = StepSampler(
         data.groups,
@@ -207,37 +130,7 @@ def _make_trainer(
     )
     if not len(sampler):
         raise ConfigError("There is no row to train on.", "Give annotations with texts.")
-    steps = settings.max_steps or max(1, math.ceil(sampler.steps * settings.epochs))
-    every = max(1, math.ceil(steps / settings.evaluations))
-    evaluates = bool(data.held_out)
-    arguments = TrainingArguments(
-        output_dir=str(out / CHECKPOINTS),
-        max_steps=steps,
-        learning_rate=settings.learning_rate,
-        lr_scheduler_type=settings.schedule,
-        warmup_steps=settings.warmup,
-        weight_decay=settings.weight_decay,
-        per_device_train_batch_size=settings.batch_size,
-        gradient_accumulation_steps=sampler.micro_batches,
-        bf16=dtype == torch.bfloat16,
-        use_cpu=not torch.cuda.is_available(),
-        seed=settings.seed,
-        logging_steps=max(1, steps // LOGGED_POINTS),
-        eval_strategy="steps" if evaluates else "no",
-        eval_steps=every,
-        save_strategy="steps",
-        save_steps=every,
-        save_total_limit=KEPT_CHECKPOINTS,
-        load_best_model_at_end=evaluates,
-        metric_for_best_model="eval_loss" if evaluates else None,
-        greater_is_better=False if evaluates else None,
-        report_to=list(settings.trackers) or "none",
-        disable_tqdm=True,
-        logging_nan_inf_filter=False,
-        dataloader_pin_memory=False,
-        remove_unused_columns=False,
-        **_recompute(settings.gradient_checkpointing),
-    )
+    arguments = training_arguments(settings, sampler, dtype, out, bool(data.held_out))
     try:
         trainer = ViewTrainer(
             loaded.model,
@@ -258,27 +151,8 @@ def _make_trainer(
     return trainer, dtype
 
 
-def _check_schedule(name: str) -> None:
-    """Refuse a schedule that transformers does not know or cannot make from its name alone."""
-    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
-    try:
-        get_scheduler(name, optimizer, num_warmup_steps=1, num_training_steps=10)
-    except (ValueError, TypeError) as error:
-        raise ConfigError(
-            f"training.schedule {name!r} cannot be used: {str(error).splitlines()[0]}",
-            "Use e.g. linear, cosine or constant_with_warmup.",
-        ) from error
-
-
-def _recompute(wanted: bool) -> dict[str, Any]:
-    """Return the argument that trades time for memory, by the name that this version knows."""
-    names = {item.name for item in dataclasses.fields(TrainingArguments)}
-    new, old = "activation_checkpointing", "gradient_checkpointing"
-    return {new if new in names else old: True} if wanted else {}
-
-
 def _summary(
-    trainer: ViewTrainer, data: _Data, dtype: torch.dtype, seconds: float, model: Any
+    trainer: ViewTrainer, data: TrainingData, dtype: torch.dtype, seconds: float, model: Any
 ) -> TrainingSummary:
     best = trainer.state.best_global_step or trainer.state.global_step
     return TrainingSummary(

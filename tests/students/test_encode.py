@@ -10,7 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers import AutoTokenizer
 
-from distilwhy.students.encode import EncodedRow, Encoder, pack_bins
+from distilwhy.students.bins import fit_lengths, fit_pairs
+from distilwhy.students.encode import Encoder
+from distilwhy.students.rows import EncodedRow
 from distilwhy.students.views import Row
 
 SOURCE = "[predict] Where do you boil water?\n"
@@ -138,13 +140,52 @@ def test_packed_batch(tokenizer: Any) -> None:
     assert "attention_mask" not in batch
 
 
-def test_encoder_decoders_are_never_packed(tokenizer: Any) -> None:
-    assert not Encoder(tokenizer, is_encoder_decoder=True, pack=True).pack
+def test_packed_encoder_decoder_batch(tokenizer: Any) -> None:
+    third = EncodedRow(0, (14, 15, 16), (25, END), 0, False)
+    batch = Encoder(tokenizer, is_encoder_decoder=True, decoder_start=7, pack=True).collate(
+        [*ROWS, third]
+    )
+    # The longest pair has a line of its own, the two others share one.
+    assert batch["input_ids"].tolist() == [[10, 11, 12, 0], [13, 14, 15, 16]]
+    assert batch["decoder_input_ids"].tolist() == [[7, 20, 21, 0, 0, 0], [7, 22, 23, 24, 7, 25]]
+    assert batch["labels"].tolist() == [20, 21, END, 24, END, 25, END]
+    assert batch["label_views"].tolist() == [0, 0, 0, 1, 1, 0, 0]
+    assert batch["select"].int().tolist() == [[1, 1, 1, 0, 0, 0], [0, 0, 1, 1, 1, 1]]
+    assert int(batch["tokens"]) == 13
+    masks = ("attention_mask", "decoder_attention_mask", "cross_attention_mask")
+    encoder, decoder, across = ((batch[name][:, 0] == 0).int().tolist() for name in masks)
+    assert encoder[1] == [[1, 0, 0, 0], [0, 1, 1, 1], [0, 1, 1, 1], [0, 1, 1, 1]]
+    assert decoder[1] == [
+        [1, 0, 0, 0, 0, 0],
+        [1, 1, 0, 0, 0, 0],
+        [1, 1, 1, 0, 0, 0],
+        [1, 1, 1, 1, 0, 0],
+        [0, 0, 0, 0, 1, 0],
+        [0, 0, 0, 0, 1, 1],
+    ]
+    assert across[1] == [[1, 0, 0, 0]] * 4 + [[0, 1, 1, 1]] * 2
+    assert across[0][0] == [1, 1, 1, 0]
+
+
+@given(st.lists(st.tuples(st.integers(1, 300), st.integers(1, 300)), min_size=1, max_size=40))
+def test_lines_hold_each_pair_once_at_no_more_positions_than_padding(
+    lengths: list[tuple[int, int]],
+) -> None:
+    bins = fit_pairs(lengths)
+    assert sorted(row for members in bins for row in members) == list(range(len(lengths)))
+    assert all(bins)
+    for side in (0, 1):
+        assert max(sum(lengths[row][side] for row in b) for b in bins) <= 2 * 384 + 300
+    packed = len(bins) * sum(
+        max(sum(lengths[row][side] for row in members) for members in bins) for side in (0, 1)
+    )
+    padded = len(lengths) * sum(max(pair[side] for pair in lengths) for side in (0, 1))
+    assert packed <= padded
 
 
 @given(st.lists(st.integers(1, 400), min_size=1, max_size=60))
 def test_lines_hold_each_row_once_and_never_overflow(lengths: list[int]) -> None:
-    bins = pack_bins(lengths)
+    bins = fit_lengths(lengths)
     assert sorted(row for members in bins for row in members) == list(range(len(lengths)))
     assert all(bins)
     longest = max(lengths)
@@ -155,6 +196,6 @@ def test_lines_hold_each_row_once_and_never_overflow(lengths: list[int]) -> None
 
 
 def test_padding_saved_by_packing() -> None:
-    bins = pack_bins([100, 50, 50, 25, 25, 25, 25])
+    bins = fit_lengths([100, 50, 50, 25, 25, 25, 25])
     assert sum(len(members) for members in bins) == 7
     assert len(bins) * max(sum([100, 50, 50, 25, 25, 25, 25][i] for i in b) for b in bins) == 300

@@ -7,7 +7,7 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from distilwhy.students.encode import EncodedRow
+from distilwhy.students.rows import EncodedRow
 from distilwhy.training.batches import StepSampler, flatten
 
 

@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 import torch
-from transformers import TrainingArguments
+from transformers import BartConfig, BartForConditionalGeneration, LlamaConfig, TrainingArguments
 
 from distilwhy.config import MethodSettings
 from distilwhy.models.load import LoadedModel, load_model
 from distilwhy.models.packing import can_pack
 from distilwhy.records import Annotation
-from distilwhy.students.encode import EncodedRow, Encoder
+from distilwhy.students.encode import Encoder
+from distilwhy.students.rows import EncodedRow
 from distilwhy.students.views import Row, ViewOptions, make_rows
 from distilwhy.training.batches import StepSampler
 from distilwhy.training.losses import token_losses, view_counts, weighted_view_loss
@@ -232,19 +233,29 @@ def test_evaluation_gives_each_view_its_own_mean(
     assert metrics["eval_loss"] == pytest.approx(total, rel=1e-5)
 
 
-@pytest.mark.parametrize("name", DECODER_ONLY)
-def test_models_that_read_positions_are_packed(name: str, benches: dict[str, Bench]) -> None:
+@pytest.mark.parametrize("name", MODELS)
+def test_models_that_keep_rows_apart_are_packed(name: str, benches: dict[str, Bench]) -> None:
     assert can_pack(benches[name].loaded.model)
 
 
 def test_a_model_that_ignores_positions_is_not_packed(benches: dict[str, Bench]) -> None:
     class Deaf(torch.nn.Module):
         device = torch.device("cpu")
+        config = LlamaConfig()
 
         def forward(self, input_ids: torch.Tensor, **ignored: Any) -> Any:
             return benches["llama"].loaded.model(input_ids=input_ids)
 
     assert not can_pack(Deaf())
+
+
+def test_an_encoder_decoder_that_counts_positions_is_not_packed() -> None:
+    layers = {"encoder_layers": 1, "decoder_layers": 1, "d_model": 16}
+    heads = {"encoder_attention_heads": 2, "decoder_attention_heads": 2}
+    sizes = {"encoder_ffn_dim": 16, "decoder_ffn_dim": 16, "vocab_size": 50}
+    torch.manual_seed(0)
+    model = BartForConditionalGeneration(BartConfig(init_std=1.0, **layers, **heads, **sizes))
+    assert not can_pack(model)
 
 
 def test_losses_by_hand() -> None:

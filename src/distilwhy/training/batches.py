@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from torch.utils.data import Sampler
 
-from distilwhy.students.encode import EncodedRow
+from distilwhy.students.rows import EncodedRow
 
 
 class StepSampler(Sampler[list[int]]):
@@ -55,10 +55,14 @@ class StepSampler(Sampler[list[int]]):
     def __len__(self) -> int:
         return self.steps * self.micro_batches
 
-    def __iter__(self) -> Iterator[list[int]]:
+    def order(self) -> list[int]:
+        """Return the places of the examples in the order of this epoch."""
         order = list(range(len(self.groups)))
         random.Random(f"{self.seed} {self.epoch}").shuffle(order)  # noqa: S311 - no secret
-        start = 0
+        return order
+
+    def __iter__(self) -> Iterator[list[int]]:
+        order, start = self.order(), 0
         for size in self._step_sizes():
             rows = [row for group in order[start : start + size] for row in self.groups[group]]
             start += size

@@ -11,7 +11,8 @@ from distilwhy.config import Condition, TrainingSettings
 from distilwhy.errors import ConfigError, DataError
 from distilwhy.progress import say
 from distilwhy.records import Annotation
-from distilwhy.students.encode import EncodedRow, Encoder
+from distilwhy.students.encode import Encoder
+from distilwhy.students.rows import EncodedRow
 from distilwhy.students.views import ViewOptions, make_rows
 from distilwhy.training.batches import flatten
 from distilwhy.training.methods import Method

@@ -15,7 +15,9 @@ from transformers import (
 )
 
 from distilwhy.models.logits import logits_only_at
-from distilwhy.students.encode import Batch, EncodedRow, Encoder
+from distilwhy.models.packing import cross_attention_mask
+from distilwhy.students.encode import Encoder
+from distilwhy.students.rows import Batch, EncodedRow
 from distilwhy.training.batches import StepSampler
 from distilwhy.training.losses import (
     token_losses,
@@ -113,7 +115,8 @@ class ViewTrainer(Trainer):
 
     def _token_losses(self, model: torch.nn.Module, batch: Batch) -> torch.Tensor:
         inputs = {k: v for k, v in batch.items() if k not in _NOT_FOR_THE_MODEL}
-        with logits_only_at(self.accelerator.unwrap_model(model), batch["select"]):
+        bare, across = self.accelerator.unwrap_model(model), batch.get("cross_attention_mask")
+        with logits_only_at(bare, batch["select"]), cross_attention_mask(bare, across):
             logits = model(**inputs, use_cache=False).logits
         return token_losses(logits, batch["labels"])
 
@@ -145,7 +148,7 @@ class ViewTrainer(Trainer):
 
 
 _TOKEN_INPUTS = ("input_ids", "decoder_input_ids")
-_NOT_FOR_THE_MODEL = ("select", "labels", "label_views", "tokens")
+_NOT_FOR_THE_MODEL = ("select", "labels", "label_views", "tokens", "cross_attention_mask")
 
 
 def length_batches(rows: Sequence[EncodedRow], tokens: int) -> list[list[EncodedRow]]:

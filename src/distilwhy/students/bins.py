@@ -1,0 +1,84 @@
+"""Which rows share a line of a batch, so that little is spent on padding."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+# Lines longer than this spend more on attention between rows than they save in padding.
+LONGEST_LINE = 384
+
+
+def fit_lengths(lengths: Sequence[int]) -> list[list[int]]:
+    """Put rows into lines of a batch.
+
+    Rows go, longest first, into the first line with room. Several line lengths are tried, from the
+    longest row's up to twice that or 384; the one with the fewest positions in all is taken.
+
+    Args:
+        lengths: Length of each row, above 0.
+
+    Returns:
+        The rows of each line; every row stands in exactly one.
+    """
+    longest = max(lengths)
+    capacities = range(longest, max(longest, min(2 * longest, LONGEST_LINE)) + 1, 8)
+    packings = [_first_fit(lengths, capacity) for capacity in capacities]
+    return min(packings, key=lambda bins: _positions(bins, lengths))
+
+
+def fit_pairs(lengths: Sequence[tuple[int, int]]) -> list[list[int]]:
+    """Put pairs of a source and a target into lines, side by side in encoder and decoder.
+
+    For each number of lines, pairs go, longest first, where they lengthen encoder and decoder the
+    least; the number of lines with the fewest positions in all is taken.
+
+    Args:
+        lengths: Lengths of each pair, above 0.
+
+    Returns:
+        The pairs of each line; every pair stands in exactly one.
+    """
+    longest = max(map(sum, lengths))
+    total = sum(map(sum, lengths))
+    widest = max(longest, min(2 * longest, LONGEST_LINE))
+    fewest = math.ceil(total / widest)
+    counts = range(fewest, min(len(lengths), total // longest + 1) + 1)
+    packings = [_balanced(lengths, count) for count in (*counts, len(lengths))]
+
+    sources, targets = ([pair[side] for pair in lengths] for side in (0, 1))
+    return min(packings, key=lambda bins: _positions(bins, sources) + _positions(bins, targets))
+
+
+def _positions(bins: Sequence[Sequence[int]], lengths: Sequence[int]) -> int:
+    return len(bins) * max(sum(lengths[row] for row in members) for members in bins)
+
+
+def _first_fit(lengths: Sequence[int], capacity: int) -> list[list[int]]:
+    bins: list[list[int]] = []
+    room: list[int] = []
+    for index in sorted(range(len(lengths)), key=lambda i: (-lengths[i], i)):
+        length = lengths[index]
+        place = next((b for b, free in enumerate(room) if free >= length), None)
+        if place is None:
+            bins.append([])
+            room.append(capacity)
+            place = len(bins) - 1
+        bins[place].append(index)
+        room[place] -= length
+    return bins
+
+
+def _balanced(lengths: Sequence[tuple[int, int]], count: int) -> list[list[int]]:
+    """Spread pairs over so many lines, both sides of which grow alike."""
+    bins: list[list[int]] = [[] for _ in range(count)]
+    filled = [(0, 0)] * count
+    # A side is as full as its share of what all lines must hold of it.
+    whole = [sum(pair[side] for pair in lengths) for side in (0, 1)]
+    for index in sorted(range(len(lengths)), key=lambda i: (-sum(lengths[i]), i)):
+        source, target = lengths[index]
+        after = [(s + source, t + target) for s, t in filled]
+        place = min(range(count), key=lambda b: max(after[b][0] / whole[0], after[b][1] / whole[1]))
+        bins[place].append(index)
+        filled[place] = after[place]
+    return [members for members in bins if members]

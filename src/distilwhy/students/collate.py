@@ -1,0 +1,140 @@
+"""Rows to the tensors of one forward pass: padded, or several rows packed into each line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from distilwhy.students.bins import fit_lengths, fit_pairs
+from distilwhy.students.rows import Batch, EncodedRow
+
+MASKED = -1e9
+"""What a forbidden place adds to an attention score: enough to vanish, and finite, so that a
+position which may attend to nothing gives numbers that nobody reads rather than NaN."""
+
+
+def padded_lines(rows: Sequence[EncodedRow], pad: int) -> Batch:
+    """Return decoder-only rows, one a line."""
+    lines = [_causal_line(row) for row in rows]
+    return {
+        "input_ids": _padded([ids for ids, _ in lines], pad),
+        "attention_mask": _padded([[1] * len(ids) for ids, _ in lines], 0),
+        "select": _padded([counted for _, counted in lines], False),
+        **_labels(rows),
+        "tokens": torch.tensor(sum(len(ids) for ids, _ in lines)),
+    }
+
+
+def packed_lines(rows: Sequence[EncodedRow], pad: int) -> Batch:
+    """Return decoder-only rows, several a line, told apart by positions that start again at 0."""
+    bins = fit_lengths([row.tokens - 1 for row in rows])
+    ids, positions, counted = [], [], []
+    for members in bins:
+        lines = [_causal_line(rows[index]) for index in members]
+        ids.append([token for line, _ in lines for token in line])
+        positions.append([place for line, _ in lines for place in range(len(line))])
+        counted.append([flag for _, flags in lines for flag in flags])
+    width = max(len(line) for line in ids)
+    # Padding counts on from 0 too, so that it is one more sequence that nothing attends to.
+    positions = [line + list(range(width - len(line))) for line in positions]
+    return {
+        "input_ids": _padded(ids, pad),
+        "position_ids": torch.tensor(positions),
+        "select": _padded(counted, False),
+        **_labels([rows[index] for members in bins for index in members]),
+        "tokens": torch.tensor(sum(row.tokens - 1 for row in rows)),
+    }
+
+
+def padded_pairs(rows: Sequence[EncodedRow], pad: int, start: int) -> Batch:
+    """Return encoder-decoder rows, one a line of the encoder and one of the decoder.
+
+    Args:
+        rows: The rows.
+        pad: The pad token.
+        start: The token that starts a target.
+    """
+    sources = [list(row.source) for row in rows]
+    decoder = [[start, *row.target[:-1]] for row in rows]
+    return {
+        "input_ids": _padded(sources, pad),
+        "attention_mask": _padded([[1] * len(ids) for ids in sources], 0),
+        "decoder_input_ids": _padded(decoder, pad),
+        "decoder_attention_mask": _padded([[1] * len(ids) for ids in decoder], 0),
+        "select": _padded([_counted(row) for row in rows], False),
+        **_labels(rows),
+        "tokens": torch.tensor(sum(row.tokens for row in rows)),
+    }
+
+
+def packed_pairs(rows: Sequence[EncodedRow], pad: int, start: int) -> Batch:
+    """Return encoder-decoder rows, several a line, kept apart by masks of attention.
+
+    A line of the decoder holds the targets of the sources in the encoder's line beside it.
+
+    Args:
+        rows: The rows.
+        pad: The pad token.
+        start: The token that starts a target.
+
+    Returns:
+        A batch with masks of shape [lines, 1, queries, keys], fp32, to be added to the scores:
+        ``attention_mask`` within the encoder, ``decoder_attention_mask`` within the decoder and
+        ``cross_attention_mask`` from the decoder to the encoder.
+    """
+    bins = fit_pairs([(len(row.source), len(row.target)) for row in rows])
+    lines = [[rows[index] for index in members] for members in bins]
+    sources = [[token for row in line for token in row.source] for line in lines]
+    decoder = [[token for row in line for token in (start, *row.target[:-1])] for line in lines]
+    counted = [[flag for row in line for flag in _counted(row)] for line in lines]
+    of_source = _padded([_owners([len(row.source) for row in line]) for line in lines], -1)
+    of_target = _padded([_owners([len(row.target) for row in line]) for line in lines], -1)
+    causal = torch.ones(of_target.shape[1], of_target.shape[1], dtype=torch.bool).tril()
+    return {
+        "input_ids": _padded(sources, pad),
+        "attention_mask": _additive(_same(of_source, of_source)),
+        "decoder_input_ids": _padded(decoder, pad),
+        "decoder_attention_mask": _additive(_same(of_target, of_target) & causal),
+        "cross_attention_mask": _additive(_same(of_target, of_source)),
+        "select": _padded(counted, False),
+        **_labels([row for line in lines for row in line]),
+        "tokens": torch.tensor(sum(row.tokens for row in rows)),
+    }
+
+
+def _owners(lengths: Sequence[int]) -> list[int]:
+    """Return, for each position of a line, which of its rows it belongs to."""
+    return [row for row, length in enumerate(lengths) for _ in range(length)]
+
+
+def _same(queries: torch.Tensor, keys: torch.Tensor) -> torch.Tensor:
+    return queries[:, None, :, None] == keys[:, None, None, :]
+
+
+def _additive(allowed: torch.Tensor) -> torch.Tensor:
+    return torch.zeros(allowed.shape).masked_fill_(~allowed, MASKED)
+
+
+def _counted(row: EncodedRow) -> list[bool]:
+    """Return which of a target's tokens count in the loss."""
+    return [False] * row.given + [True] * (len(row.target) - row.given)
+
+
+def _causal_line(row: EncodedRow) -> tuple[list[int], list[bool]]:
+    """Return a decoder-only row's input tokens and where the next token counts in the loss."""
+    ids = [*row.source, *row.target[:-1]]
+    first = len(row.source) - 1 + row.given
+    return ids, [place >= first for place in range(len(ids))]
+
+
+def _labels(rows: Sequence[EncodedRow]) -> Batch:
+    labels = [token for row in rows for token in row.target[row.given :]]
+    views = [row.view for row in rows for _ in range(len(row.target) - row.given)]
+    return {"labels": torch.tensor(labels), "label_views": torch.tensor(views)}
+
+
+def _padded(lines: Sequence[Sequence[Any]], value: Any) -> torch.Tensor:
+    width = max(len(line) for line in lines)
+    return torch.tensor([[*line, *[value] * (width - len(line))] for line in lines])

@@ -1,0 +1,33 @@
+"""A row as token ids, and what a batch of them becomes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+Batch = dict[str, torch.Tensor]
+
+
+@dataclass(frozen=True)
+class EncodedRow:
+    """A row as token ids.
+
+    Args:
+        view: Index of its view among the method's views.
+        source: Input tokens.
+        target: Target tokens, the end token last.
+        given: How many target tokens, from the start, are read but not counted in the loss.
+        cut: Whether source or target was cut at its limit.
+    """
+
+    view: int
+    source: tuple[int, ...]
+    target: tuple[int, ...]
+    given: int
+    cut: bool
+
+    @property
+    def tokens(self) -> int:
+        """Source and target tokens together."""
+        return len(self.source) + len(self.target)

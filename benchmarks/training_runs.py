@@ -25,12 +25,15 @@ from distilwhy.config import Condition, TrainingSettings
 from distilwhy.files import read_records
 from distilwhy.manifests import peak_memory_mb
 from distilwhy.models.load import LoadedModel, load_model, load_tokenizer
+from distilwhy.models.precision import resolve_precision
 from distilwhy.records import Annotation
 from distilwhy.students.rows import EncodedRow
 from distilwhy.students.views import ViewOptions, make_rows
-from distilwhy.training.batches import flatten
+from distilwhy.training.arguments import training_arguments
+from distilwhy.training.batches import StepSampler, flatten
 from distilwhy.training.methods import Method, resolve_method
-from distilwhy.training.train import EncodedData, make_encoder, make_trainer
+from distilwhy.training.train import make_encoder
+from distilwhy.training.trainer import ViewTrainer
 
 UNTIMED = 2
 """Steps before the clock starts: allocators, caches and the optimiser's state settle."""
@@ -160,8 +163,17 @@ def _trainer(
     loaded = LoadedModel(plan.student, model, load_tokenizer("embedded").tokenizer)
     encoder = make_encoder(loaded, settings)
     rows, places = flatten(groups)
-    data = EncodedData(rows, places, [], len(groups), 0)
-    trainer, _ = make_trainer(loaded, method, settings, encoder, data, folder)
+    sampler = StepSampler(
+        places,
+        [row.tokens for row in rows],
+        batch_size=settings.batch_size,
+        micro_batches=settings.micro_batches,
+    )
+    dtype = resolve_precision(settings.precision)
+    arguments = training_arguments(settings, sampler, dtype, folder, evaluates=False)
+    trainer = ViewTrainer(
+        model, arguments, method=method, encoder=encoder, rows=rows, sampler=sampler, held_out=[]
+    )
     trainer.args.save_strategy = "no"
     trainer.args.logging_steps = 1
     if plan.way == "published":

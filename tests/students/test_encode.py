@@ -151,7 +151,7 @@ def test_packed_encoder_decoder_batch(tokenizer: Any) -> None:
     assert batch["labels"].tolist() == [20, 21, END, 24, END, 25, END]
     assert batch["label_views"].tolist() == [0, 0, 0, 1, 1, 0, 0]
     assert batch["select"].int().tolist() == [[1, 1, 1, 0, 0, 0], [0, 0, 1, 1, 1, 1]]
-    assert int(batch["tokens"]) == 13
+    assert int(batch["tokens"]) == 16
     masks = ("attention_mask", "decoder_attention_mask", "cross_attention_mask")
     encoder, decoder, across = ((batch[name][:, 0] == 0).int().tolist() for name in masks)
     assert encoder[1] == [[1, 0, 0, 0], [0, 1, 1, 1], [0, 1, 1, 1], [0, 1, 1, 1]]

@@ -187,9 +187,9 @@ def watched(clock: Clock) -> Iterator[None]:
         with clock.on("prefill with prefixes"):
             return start(self, prompts, before)
 
-    def timed_extend(self: Any, slots: Any, starts: Any, lines: Any, **how: Any) -> Any:
-        clock.own_tokens += sum(map(len, lines))
-        return extend(self, slots, starts, lines, **how)
+    def counted_extend(self: Any, pieces: Any) -> Any:
+        clock.own_tokens += sum(len(piece.tokens) for piece in pieces)
+        return extend(self, pieces)
 
     def timed_step(self: Any, last: Any) -> Any:
         clock.decode_rows.append(len(last))
@@ -199,7 +199,7 @@ def watched(clock: Clock) -> Iterator[None]:
     patched: dict[tuple[Any, str], Callable[..., Any]] = {
         (PrefixStore, "_compute"): timed_compute,
         (SlotContinuation, "_start"): timed_start,
-        (SlotContinuation, "_extend"): timed_extend,
+        (SlotContinuation, "_extend"): counted_extend,
         (SlotContinuation, "step"): timed_step,
     }
     originals = {place: getattr(*place) for place in patched}

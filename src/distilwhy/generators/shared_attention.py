@@ -15,9 +15,6 @@ NAME = "distilwhy_shared"
 """The attention implementation's name in transformers."""
 
 
-CACHED_SCORES = 800_000  # so many fit into a processor's cache
-
-
 @dataclass(frozen=True, eq=False)
 class Prefix:
     """The beginning of prompts, computed once.
@@ -34,24 +31,41 @@ class Prefix:
 
 
 @dataclass(frozen=True)
+class Block:
+    """Rows of a pass with about as many tokens each, which stand one after another in its line.
+
+    Args:
+        rows: Their slots, int64, [rows], or a slice.
+        places: int64, [rows, Q], each token's place in its row, the prefix not counted; rows that
+            are shorter are padded with whatever.
+        padded: int64, [rows, Q], the tokens' numbers among the block's; ``None`` where every row
+            has one token.
+        packed: int64, [tokens], where each token stands in ``padded``, flattened.
+    """
+
+    rows: torch.Tensor | slice
+    places: torch.Tensor
+    padded: torch.Tensor | None = None
+    packed: torch.Tensor | None = None
+
+
+@dataclass(frozen=True)
 class Pass:
     """One forward pass over tokens of several rows, packed into one line of N tokens.
 
     Args:
-        slots: int64, [N], the slot of each token's row.
-        places: int64, [N], the token's place in its row, the prefix not counted.
-        rows: The slots of the rows in the pass, int64, [rows], or a slice.
-        padded: int64, [rows, Q], for each row its tokens' numbers in the line, padded with
-            whatever; ``None`` where every row has one token, in the slots' order.
-        packed: int64, [N], where each token of the line stands in ``padded``, flattened.
+        slots: int64, [M], slots that a token's keys and values are stored in: one for each token,
+            more for those of a beginning that several rows share.
+        places: int64, [M], its place there, the prefix not counted.
+        sources: int64, [M], the token's number in the line; ``None`` for each token once, in order.
+        blocks: The line, cut into rows of about one length.
         groups: Prefixes with the numbers of the tokens that stand behind each; ``None`` for all.
     """
 
     slots: torch.Tensor
     places: torch.Tensor
-    rows: torch.Tensor | slice
-    padded: torch.Tensor | None
-    packed: torch.Tensor | None
+    sources: torch.Tensor | None
+    blocks: Sequence[Block]
     groups: Sequence[tuple[Prefix, torch.Tensor | None]]
 
 
@@ -71,7 +85,7 @@ class SlotCache:
         self.keys = torch.zeros(layers, 0, heads, 0, size, dtype=dtype, device=device)
         self.values = torch.zeros_like(self.keys)
         self._pass: Pass | None = None
-        self._mask = torch.zeros(0)
+        self._masks: list[torch.Tensor] = []
 
     def reserve(self, rows: int, tokens: int) -> None:
         """Make room for so many rows of so many tokens; what is there stays."""
@@ -94,12 +108,19 @@ class SlotCache:
     def begin(self, new: Pass) -> None:
         """Set what the next forward pass is about."""
         self._pass = new
-        # The whole width: a part of it would be copied in every product.
-        columns = torch.arange(self.keys.shape[3], device=new.places.device)
-        places = new.places[:, None] if new.padded is None else new.places[new.padded]
-        allowed = columns <= places[..., None]
+        self._masks = [self._mask(block) for block in new.blocks]
+
+    def _mask(self, block: Block) -> torch.Tensor:
+        """Return what is added to the scores of a block's own tokens, [rows, 1, 1, Q, width]."""
+        width = self.keys.shape[3]
+        if isinstance(block.rows, torch.Tensor):
+            # These rows' keys are copied anyway, so only those that are there; a part of a slice
+            # would be copied in every product.
+            width = int(block.places.max()) + 1
+        columns = torch.arange(width, device=block.places.device)
+        allowed = columns <= block.places[..., None]
         mask = torch.zeros(allowed.shape, device=allowed.device)
-        self._mask = mask.masked_fill_(~allowed, -torch.inf)[:, None, None]
+        return mask.masked_fill_(~allowed, -torch.inf)[:, None, None]
 
     def attend(
         self,
@@ -127,16 +148,18 @@ class SlotCache:
         now = self._pass
         assert now is not None
         heads, count, size = key.shape[1:]
-        self.keys[layer][now.slots, :, now.places] = key[0].transpose(0, 1)
-        self.values[layer][now.slots, :, now.places] = value[0].transpose(0, 1)
+        for store, new in ((self.keys, key), (self.values, value)):
+            lines = new[0].transpose(0, 1)
+            stored = lines if now.sources is None else lines[now.sources]
+            store[layer][now.slots, :, now.places] = stored
         queries = query.view(heads, -1, count, size)
-        out, top, total = self._own(layer, queries, now, scaling)
+        out, top, total = self._own(layer, queries, now.blocks, scaling)
         for prefix, tokens in now.groups:
             lines = queries if tokens is None else queries[:, :, tokens]
             prefixed = _over_prefix(
                 lines.reshape(heads, -1, size), prefix.keys[layer], prefix.values[layer], scaling
             )
-            other, other_top, other_total = (x.view(*lines.shape[:3], -1) for x in prefixed)
+            other, other_top, other_total = (x.reshape(*lines.shape[:3], -1) for x in prefixed)
             if tokens is None:
                 out, total = _merged(out, top, total, other, other_top, other_total)
             else:
@@ -147,31 +170,49 @@ class SlotCache:
         return out.permute(2, 0, 1, 3).reshape(1, count, -1, size)
 
     def _own(
-        self, layer: int, queries: torch.Tensor, now: Pass, scaling: float
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        self, layer: int, queries: torch.Tensor, blocks: Sequence[Block], scaling: float
+    ) -> list[torch.Tensor]:
         """Return sum, maximum and weight of each token's attention to its own row."""
+        sizes = [x.places.numel() if x.packed is None else len(x.packed) for x in blocks]
+        parts = [
+            self._own_of(layer, lines, block, mask, scaling)
+            for lines, block, mask in zip(
+                torch.split(queries, sizes, 2), blocks, self._masks, strict=True
+            )
+        ]
+        return [torch.cat(pieces, 2) for pieces in zip(*parts, strict=True)]
+
+    def _own_of(
+        self, layer: int, queries: torch.Tensor, block: Block, mask: torch.Tensor, scaling: float
+    ) -> list[torch.Tensor]:
+        """Return what :meth:`_own` does, of one block."""
         heads, group, _, size = queries.shape
-        if now.padded is not None:
-            queries = queries[:, :, now.padded.flatten()]
-        rows = len(self._mask)
+        if block.padded is not None:
+            queries = queries[:, :, block.padded.flatten()]
+        rows, width = len(mask), mask.shape[-1]
         lines = queries.view(heads, group, rows, -1, size).permute(2, 0, 1, 3, 4)
         shape = lines.shape[:-1]
-        keys, values = self.keys[layer][now.rows], self.values[layer][now.rows]
-        parts = _part(lines.reshape(rows, heads, -1, size), keys, values, scaling, self._mask)
+        keys, values = (x[layer, block.rows, :, :width] for x in (self.keys, self.values))
+        parts = _part(lines.reshape(rows, heads, -1, size), keys, values, scaling, mask)
         flat = [x.view(*shape, -1).permute(1, 2, 0, 3, 4).flatten(2, 3) for x in parts]
-        if now.packed is not None:
-            flat = [x[:, :, now.packed] for x in flat]
-        out, top, total = flat
-        return out, top, total
+        return flat if block.packed is None else [x[:, :, block.packed] for x in flat]
 
 
 def _over_prefix(
     queries: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, scaling: float
 ) -> list[torch.Tensor]:
-    """Return what :func:`_part` does, for a few lines at a time, whose scores stay in the cache."""
-    lines = max(1, CACHED_SCORES // (keys.shape[0] * keys.shape[1]))
-    parts = [_part(some, keys, values, scaling) for some in torch.split(queries, lines, 1)]
-    return [torch.cat(pieces, 1) for pieces in zip(*parts, strict=True)]
+    """Return what :func:`_part` does, of lines that all stand behind one prefix.
+
+    Together they are long enough for the fused kernel, whose scores never leave the processor's
+    cache; torch's public function does not return their weights.
+    """
+    if queries.device.type != "cpu":
+        return list(_part(queries, keys, values, scaling))
+    fused: Any = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
+    out, weight = fused(queries[None], keys[None], values[None], scale=scaling)
+    # Already divided by the weight, whose logarithm stands for greatest score and weight in one.
+    weight = weight[0, ..., None]
+    return [out[0].float(), weight, torch.ones_like(weight)]
 
 
 def _part(
@@ -183,7 +224,7 @@ def _part(
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Return weighted values [..., lines, head size], greatest scores and weights [..., lines, 1].
 
-    Plain products, as the fused kernel takes each of many short rows by itself.
+    Plain products, as the fused kernel takes each of many short rows by itself, slower.
     """
     scores = torch.matmul(queries, keys.transpose(-1, -2)).float().mul_(scaling)
     if mask is not None:

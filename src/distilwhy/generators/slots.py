@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
 import torch
@@ -13,13 +15,37 @@ from transformers.cache_utils import DynamicLayer
 from distilwhy.generators.continuations import PromptIds
 from distilwhy.generators.prefix_store import PrefixStore
 from distilwhy.generators.prefixes import MIN_PREFIX, group_by_prefix
-from distilwhy.generators.shared_attention import Pass, Prefix, SlotCache, use_shared_attention
+from distilwhy.generators.shared_attention import (
+    Block,
+    Pass,
+    Prefix,
+    SlotCache,
+    use_shared_attention,
+)
 from distilwhy.models.memory import available_memory
 
 MIN_STEM = 8  # tokens; a shorter common beginning costs less than a pass of its own
 PASS_TOKENS = 2048  # tokens in one pass; more bring no speed and much memory
+BLOCK_SPREAD = 1.5  # longest to shortest in a block: what is padded costs less than a further block
 SLOT_SHARE = 0.5  # of the memory that is free, for the rows being written
 WIDTH_STEP = 32  # slots grow by so many tokens
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Tokens of a row, or of a beginning that several new rows share.
+
+    Args:
+        slots: The slots of all rows that have these tokens.
+        start: How many tokens stand before them, the prefix not counted.
+        tokens: The tokens.
+        ends: Whether a row's prompt ends with them.
+    """
+
+    slots: tuple[int, ...]
+    start: int
+    tokens: Sequence[int]
+    ends: bool = True
 
 
 class SlotContinuation:
@@ -56,7 +82,8 @@ class SlotContinuation:
         places = torch.tensor(lengths, device=device)
         slots = torch.arange(len(lengths), device=device)
         groups = _groups([prefix for prefix, _ in self._rows], device)
-        cache.begin(Pass(slots, places, slice(0, len(lengths)), None, None, groups))
+        block = Block(slice(0, len(lengths)), places[:, None])
+        cache.begin(Pass(slots, places, None, [block], groups))
         logits = self._forward(last, places + self._prefix_lengths(slots), len(lengths))
         self._rows = [(prefix, length + 1) for prefix, length in self._rows]
         return logits
@@ -90,67 +117,54 @@ class SlotContinuation:
             prefix = self._prefixes.get(prompt.ids[: prompt.prefix]) if prompt.prefix else None
             self._rows.append((prefix, 0))
         self._reserve(len(self._rows), max(map(len, own)) + 1)
-        done = self._start_stems(own, before)
-        logits = []
-        for part in _cut([len(line) - start for line, start in zip(own, done, strict=True)]):
-            slots = [before + number for number in part]
-            lines = [own[number][done[number] :] for number in part]
-            logits.append(self._extend(slots, [done[number] for number in part], lines))
+        logits: dict[int, torch.Tensor] = {}
+        for part in _cut(self._pieces(own, before)):
+            logits |= self._extend(part)
         for number, line in enumerate(own, before):
             self._rows[number] = (self._rows[number][0], len(line))
-        return torch.cat(logits)
+        return torch.stack([logits[number] for number in range(before, len(self._rows))])
 
-    def _start_stems(self, own: Sequence[Sequence[int]], before: int) -> list[int]:
-        """Compute once what rows begin with alike; return how many tokens of each are done."""
-        done = [0] * len(own)
-        stems: list[tuple[int, ...]] = []
+    def _pieces(self, own: Sequence[Sequence[int]], before: int) -> list[Piece]:
+        """Return the tokens of new rows to compute: what rows begin with alike stands once."""
+        pieces: list[Piece] = []
         prefixes = [prefix for prefix, _ in self._rows[before:]]
         for _, members in _by_prefix(prefixes):
             for group in group_by_prefix([own[n] for n in members], MIN_STEM):
-                places = tuple(members[n] for n in group.members)
+                rows = [members[n] for n in group.members]
+                slots = tuple(before + n for n in rows)
                 if group.prefix:
-                    stems.append(places)
-                    for n in places:
-                        done[n] = group.prefix
-        for part in _cut([done[stem[0]] for stem in stems]):
-            leaders = [stems[number][0] for number in part]
-            slots = [before + leader for leader in leaders]
-            lines = [own[leader][: done[leader]] for leader in leaders]
-            self._extend(slots, [0] * len(lines), lines, logits=False)
-        for leader, *others in stems:
-            for other in others:
-                assert self._cache is not None
-                self._cache.move(before + leader, before + other, done[leader])
-        return done
+                    pieces.append(Piece(slots, 0, own[rows[0]][: group.prefix], ends=False))
+                for n in rows:
+                    pieces.append(Piece((before + n,), group.prefix, own[n][group.prefix :]))
+        return pieces
 
-    def _extend(
-        self,
-        slots: Sequence[int],
-        starts: Sequence[int],
-        lines: Sequence[Sequence[int]],
-        *,
-        logits: bool = True,
-    ) -> torch.Tensor:
-        """Add tokens to rows in one pass; return the logits behind each row's last, if wanted."""
+    def _extend(self, pieces: Sequence[Piece]) -> dict[int, torch.Tensor]:
+        """Compute tokens in one pass; return the logits behind each row's last by its slot."""
         device, cache = self._model.device, self._cache
         assert cache is not None
-        sizes = torch.tensor([len(line) for line in lines], device=device)
-        ends = sizes.cumsum(0)
-        of_row = torch.repeat_interleave(torch.arange(len(lines), device=device), sizes)
-        within = torch.arange(int(ends[-1]), device=device) - (ends - sizes)[of_row]
-        rows = torch.tensor(slots, device=device)
-        places = torch.tensor(starts, device=device)[of_row] + within
-        widest = int(sizes.max())
-        padded = (ends - sizes)[:, None] + torch.arange(widest, device=device).clamp(
-            max=(sizes - 1)[:, None]
-        )
-        groups = _groups([self._rows[slots[n]][0] for n in of_row.tolist()], device)
-        packed = of_row * widest + within
-        cache.begin(Pass(rows[of_row], places, rows, padded, packed, groups))
-        ids = torch.tensor([token for line in lines for token in line], device=device)
-        return self._forward(
-            ids, places + self._prefix_lengths(rows[of_row]), ends - 1 if logits else 1
-        )
+        pieces = sorted(pieces, key=lambda piece: len(piece.tokens))
+        sizes = [len(piece.tokens) for piece in pieces]
+        ends = list(accumulate(sizes))
+        stored = [
+            (slot, piece.start + place, end - size + place)
+            for piece, size, end in zip(pieces, sizes, ends, strict=True)
+            for slot in piece.slots
+            for place in range(size)
+        ]
+        slots, places, sources = torch.tensor(stored, device=device).unbind(1)
+        line = [
+            (piece.slots[0], piece.start + n) for piece in pieces for n in range(len(piece.tokens))
+        ]
+        groups = _groups([self._rows[slot][0] for slot, _ in line], device)
+        cache.begin(Pass(slots, places, sources, _blocks(pieces, device), groups))
+        of_row, within = torch.tensor(line, device=device).unbind(1)
+        ids = torch.tensor([token for piece in pieces for token in piece.tokens], device=device)
+        last = [
+            (piece.slots[0], end - 1) for piece, end in zip(pieces, ends, strict=True) if piece.ends
+        ]
+        keep = torch.tensor([place for _, place in last], device=device) if last else 1
+        logits = self._forward(ids, within + self._prefix_lengths(of_row), keep)
+        return {slot: line for (slot, _), line in zip(last, logits, strict=False)}
 
     @torch.inference_mode()
     def _forward(
@@ -190,16 +204,43 @@ def _rounded(tokens: int) -> int:
     return -(-tokens // WIDTH_STEP) * WIDTH_STEP
 
 
-def _cut(lengths: Sequence[int]) -> Iterator[range]:
-    """Cut rows into passes of at most so many tokens, or one row."""
+def _cut(pieces: Sequence[Piece]) -> Iterator[Sequence[Piece]]:
+    """Cut pieces into passes of at most so many tokens, or one piece."""
     start = tokens = 0
-    for number, length in enumerate(lengths):
-        if number > start and tokens + length > PASS_TOKENS:
-            yield range(start, number)
+    for number, piece in enumerate(pieces):
+        if number > start and tokens + len(piece.tokens) > PASS_TOKENS:
+            yield pieces[start:number]
             start, tokens = number, 0
-        tokens += length
-    if start < len(lengths):
-        yield range(start, len(lengths))
+        tokens += len(piece.tokens)
+    yield pieces[start:]
+
+
+def _blocks(pieces: Sequence[Piece], device: torch.device) -> list[Block]:
+    """Return blocks of pieces, which are sorted by length, so that little is padded."""
+    blocks: list[Block] = []
+    start = 0
+    while start < len(pieces):
+        shortest = len(pieces[start].tokens)
+        end = start + 1
+        while end < len(pieces) and len(pieces[end].tokens) <= BLOCK_SPREAD * shortest:
+            end += 1
+        blocks.append(_block(pieces[start:end], device))
+        start = end
+    return blocks
+
+
+def _block(pieces: Sequence[Piece], device: torch.device) -> Block:
+    sizes = torch.tensor([len(piece.tokens) for piece in pieces], device=device)
+    widest = int(sizes.max())
+    within = torch.arange(widest, device=device).clamp(max=(sizes - 1)[:, None])
+    real = torch.arange(widest, device=device) < sizes[:, None]
+    starts = torch.tensor([piece.start for piece in pieces], device=device)
+    return Block(
+        torch.tensor([piece.slots[0] for piece in pieces], device=device),
+        starts[:, None] + within,
+        (sizes.cumsum(0) - sizes)[:, None] + within,
+        real.flatten().nonzero()[:, 0],
+    )
 
 
 def _by_prefix(prefixes: Sequence[Prefix | None]) -> list[tuple[Prefix | None, list[int]]]:

@@ -126,7 +126,9 @@ def test_each_beginning_is_computed_once(llama: LoadedModel) -> None:
     different = len({tuple(line[:place]) for line in ids for place in range(1, len(line) + 1)})
     texts = generate_all(generator, PROMPTS, Decoding(max_new_tokens=1))
     assert all(text.prompt_tokens == len(line) for text, line in zip(texts, ids, strict=True))
-    # Each row computes its last token itself, and few-token beginnings are not worth a pass.
+    # Two prefixes, one the beginning of the other, then all rows together.
+    assert len(passes.tokens) == 3
+    # Each row computes its last token itself, and few-token beginnings are not worth their place.
     assert different <= sum(passes.tokens) <= different + 10 * len(PROMPTS)
     assert sum(passes.tokens) < sum(map(len, ids)) / 3
     first = sum(passes.tokens)

@@ -24,7 +24,7 @@ from distilwhy.generators.shared_attention import (
 )
 from distilwhy.models.memory import available_memory
 
-MIN_STEM = 8  # tokens; a shorter common beginning costs less than a pass of its own
+MIN_STEM = 8  # tokens; a shorter common beginning costs less than rows of its own
 PASS_TOKENS = 2048  # tokens in one pass; more bring no speed and much memory
 BLOCK_SPREAD = 1.5  # longest to shortest in a block: what is padded costs less than a further block
 SLOT_SHARE = 0.5  # of the memory that is free, for the rows being written

@@ -276,7 +276,7 @@ STOPS = [
     (429, QUOTA, ModelError, "is used up (answered 429: You exceeded it). Add to it"),
     (402, None, ModelError, "is used up (answered 402)"),
     (400, {"error": {"message": "too\nlong\x1b[2J"}}, ModelError, "answered 400: too long?[2J."),
-    (413, b"<html>", ModelError, "answered 413: <html>."),
+    (405, b"<html>", ModelError, "answered 405: <html>."),
     (500, {"detail": "no luck"}, StageError, "answered 500: no luck, in 8 attempts at one prompt"),
 ]
 
@@ -297,6 +297,35 @@ def test_what_will_not_pass_stops_and_what_arrived_comes_first(
     assert said in str(caught.value)
     assert sorted(got) == list(range(9))
     assert len(stub.asked) < 40
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [
+        (400, {"message": "No.", "code": "context_length_exceeded"}),  # OpenAI
+        (400, {"message": "No.", "type": "exceed_context_size_error"}),  # llama.cpp
+        (400, {"message": "This model's maximum context length is 512 tokens.", "code": 400}),
+        (400, {"message": "The decoder prompt (length 9) is longer than the maximum", "code": 400}),
+        (400, {"message": "No.", "code": "content_filter"}),  # Azure
+        (422, "Input validation error: `inputs` tokens + `max_new_tokens` must be <= 4096."),  # TGI
+        (413, "Too much."),
+    ],
+)
+def test_a_prompt_that_is_refused_for_itself_is_left_and_others_go_on(
+    status: int, error: Any, stub: Any, reply: Any
+) -> None:
+    def answer(asked: Any) -> Any:
+        fits = asked.prompt not in ("prompt 0", "prompt 7")
+        return reply(asked.text("fine")) if fits else reply({"error": error}, status)
+
+    stub.reply = answer
+    texts = generate_all(asking(stub, concurrency=3), prompts(12), PLAIN)
+    refused = [number for number, text in enumerate(texts) if text.refused]
+    assert refused == [0, 7]
+    assert all(texts[number].text == "" and not texts[number].prompt_tokens for number in refused)
+    assert [text.text for text in texts].count("fine") == 10
+    assert f"answered {status}" in str(texts[0].refused)
+    assert len(stub.asked) == 12, "it is not asked again in vain"
 
 
 def test_redirects_are_not_followed(stub: Any, reply: Any) -> None:

@@ -182,6 +182,8 @@ class Asker:
                 return None
             if result.reword is not None and self._reworded(body, result.reword):
                 continue
+            if result.refused:
+                return Generated("", "stop", 0, 0, lost_attempts=lost, refused=result.what)
             failures += not result.busy
             self._check(result, failures)
             lost += result.lost
@@ -208,6 +210,8 @@ class Asker:
             trouble = judge(error, self._endpoint)
             if trouble.busy:
                 traffic.refused(round_)
+            if trouble.refused:
+                traffic.answered()
             if trouble.wait is not None:
                 traffic.pause(trouble.wait)
             return trouble

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +21,21 @@ TRY_AGAIN = (408, 409, 425, 429)
 BUSY = (429, 503, 529)
 CUT_OFF = (502, 504, 524)  # a gateway gave up on a model that may have answered
 REWORD = (400, 422)
+OWN_FAULT = (400, 413, 422)
+OWN_CODES = {
+    "content_filter",
+    "content_policy_violation",
+    "context_length_exceeded",
+    "exceed_context_size_error",
+    "invalid_prompt",
+    "string_above_max_length",
+}
+# How servers that have no such code say that a prompt is too long for them, or offends a filter.
+OWN_WORDS = re.compile(
+    r"context[ _-]?(length|size|window)|maximum (model|input|sequence) length|content management"
+    r"|(prompt|inputs?|request)\b.*\b(longer|too (long|large)|exceeds?|must be <=|flagged)",
+    re.IGNORECASE,
+)
 GO_ON = "then run the same command again to go on."
 
 
@@ -35,6 +51,7 @@ class Trouble:
         unreachable: Whether no connection was made.
         reword: What a server said that took offence at the request's form.
         wait: How long the server asks to wait, in seconds.
+        refused: Whether it is about this prompt alone, so that others may be answered.
     """
 
     what: str
@@ -44,6 +61,7 @@ class Trouble:
     unreachable: bool = False
     reword: str | None = None
     wait: float | None = None
+    refused: bool = False
 
 
 def judge(error: Exception, endpoint: Endpoint) -> Trouble:
@@ -78,7 +96,13 @@ def _status(error: APIStatusError, endpoint: Endpoint) -> Trouble:
     what = f"answered {status}" + (f": {endpoint.shown(said).rstrip('.')}" if said else "")
     if (status not in TRY_AGAIN and status < 500) or (status == 429 and codes & {*OUT_OF_MONEY}):
         reword = f"{said} {_named(error)}" if status in REWORD else None
-        return Trouble(what, final=_final(status, what, headers, endpoint), reword=reword)
+        about_it = bool(codes & OWN_CODES or OWN_WORDS.search(said))
+        return Trouble(
+            what,
+            final=_final(status, what, headers, endpoint),
+            reword=reword,
+            refused=status == 413 or (status in OWN_FAULT and about_it),
+        )
     wait = retry_after(headers)
     final = None
     if wait is not None and wait > LONGEST_WAIT:

@@ -51,6 +51,8 @@ class Generated:
         lost_attempts: Earlier attempts at this text that a server may have charged for although
             no whole answer arrived (time-outs, broken bodies).
         cached_tokens: Of the prompt's tokens, those that a server says it had cached.
+        refused: Why there is no text, where the model refuses this prompt and would take others;
+            the text is empty then, and nothing was charged for it.
     """
 
     text: str
@@ -60,6 +62,7 @@ class Generated:
     logprob: float | None = None
     lost_attempts: int = 0
     cached_tokens: int = 0
+    refused: str | None = None
 
 
 class ContrastedPrompt(str):

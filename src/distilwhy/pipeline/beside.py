@@ -12,6 +12,7 @@ from distilwhy.records import Example, PredictionSummary, Record, TrainingSummar
 from distilwhy.tasks.rows import Reject, write_rejects
 from distilwhy.teaching.cost import TeachingCost
 from distilwhy.teaching.outcome import Outcome
+from distilwhy.teaching.refusals import refused_path
 
 if TYPE_CHECKING:
     from distilwhy.inference.predict import Predicted
@@ -27,6 +28,11 @@ class Costs(Record):
 def store_path(output: Path) -> Path:
     """Return where the teacher's raw texts of an annotations or predictions file lie."""
     return output.with_name(f"{output.stem}.texts.jsonl")
+
+
+def has_refused(output: Path) -> bool:
+    """Return whether an output lacks texts that the teacher refused, and may give another time."""
+    return refused_path(store_path(output)).is_file()
 
 
 def cost_path(annotations: Path) -> Path:

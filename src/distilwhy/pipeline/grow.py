@@ -23,7 +23,7 @@ from distilwhy.growing.settings import GrowingSettings
 from distilwhy.growing.shape import Shape, shape_of
 from distilwhy.manifests import begin_stage, stage_is_done, write_manifest
 from distilwhy.outputs import check_output_folder
-from distilwhy.pipeline.beside import cost_path, rejects_path, store_path
+from distilwhy.pipeline.beside import cost_path, has_refused, rejects_path, store_path
 from distilwhy.pipeline.inputs import NO_TEXT_CHANGES, content, local_teacher, terms
 from distilwhy.pipeline.stages import PathLike, TaskLike
 from distilwhy.progress import progress_bar, say
@@ -83,7 +83,7 @@ def grow(
     asking = Asking(_description(description), examples, shape, settings, seed)
     fixed = _fixed(asking, test, others)
     inputs = local_teacher(settings.model)
-    if stage_is_done(out, "grow", inputs, fixed):
+    if stage_is_done(out, "grow", inputs, fixed) and not has_refused(out):
         say(f"{out} is up to date.")
         return GrowthReport.model_validate(read_json(out / REPORT_FILE))
     run = begin_stage("grow", inputs, fixed, seed)

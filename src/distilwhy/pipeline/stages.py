@@ -26,6 +26,7 @@ from distilwhy.outputs import check_output_file, check_output_folder
 from distilwhy.pipeline.beside import (
     cost_path,
     costs_path,
+    has_refused,
     read_costs,
     store_path,
     write_outcome,
@@ -100,7 +101,7 @@ def generate(
     examples = task_examples(task, split, limit, seed, base, out)
     fixed = asking(settings, examples, seed)
     inputs = local_teacher(settings.model)
-    if stage_is_done(out, "generate", inputs, fixed):
+    if stage_is_done(out, "generate", inputs, fixed) and not has_refused(out):
         say(f"{out} is up to date.")
         return read_records(out, Annotation)
     run = begin_stage("generate", inputs, fixed, seed)
@@ -232,7 +233,7 @@ def ask(
     check_output_file(out)
     fixed = asking(teacher, examples, seed)
     inputs = local_teacher(teacher.model)
-    if stage_is_done(out, "ask", inputs, fixed):
+    if stage_is_done(out, "ask", inputs, fixed) and not has_refused(out):
         say(f"{out} is up to date.")
         return read_records(out, Prediction)
     from distilwhy.generators.open import lazy_generator

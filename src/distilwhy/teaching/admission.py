@@ -132,6 +132,14 @@ class Admission(Iterator[str]):
         """
         self._spending.settle(self._tickets.pop(number), step, generated)
 
+    def refuse(self, number: int) -> None:
+        """Give up a prompt that the teacher refuses, which costs nothing.
+
+        Args:
+            number: Number of the prompt.
+        """
+        self._spending.lose([self._tickets.pop(number)], charged=False)
+
     def close(self, *, charged: bool) -> None:
         """Give up what was begun and brought no text.
 

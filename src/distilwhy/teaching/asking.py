@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +13,7 @@ from distilwhy.generators.base import Decoding, Generated, Generator, can_contra
 from distilwhy.generators.recorded import StoredText, text_key
 from distilwhy.teaching.admission import Admission, Interrupt
 from distilwhy.teaching.ledger import Tokens
+from distilwhy.teaching.refusals import Refusals
 from distilwhy.teaching.spending import Spending, Terms
 from distilwhy.teaching.store import TextStore
 
@@ -51,6 +52,10 @@ class TextSource(Protocol):
     def usd(self) -> float | None:
         """Money spent so far; ``None`` without prices."""
 
+    @property
+    def refused(self) -> Container[str]:
+        """Keys of requests that the teacher refused in this run; their texts are empty."""
+
     def key(self, prompt: str, decoding: Decoding) -> str:
         """Return the key of a request, see :func:`text_key`."""
 
@@ -58,7 +63,7 @@ class TextSource(Protocol):
         """Return the text that is there already, if there is one."""
 
     def ask(self, requests: Mapping[str, Request]) -> Iterator[StoredText]:
-        """Ask for texts and yield each when it is stored.
+        """Ask for texts and yield each when it is stored, or refused.
 
         Args:
             requests: What is asked, by its key; equal prefixes next to each other are cheapest.
@@ -78,6 +83,7 @@ class StoredTeacher:
         self.name = generator.name
         self.store = store
         self.spending = Spending(store, terms)
+        self.refused = Refusals(store.path, self.name)
         self._generator = generator
 
     def key(self, prompt: str, decoding: Decoding) -> str:
@@ -86,7 +92,7 @@ class StoredTeacher:
 
     def get(self, key: str) -> StoredText | None:
         """See :class:`TextSource`."""
-        return self.store.get(key)
+        return self.store.get(key) or self.refused.get(key)
 
     @property
     def usd(self) -> float | None:
@@ -119,6 +125,7 @@ class StoredTeacher:
                     break
             if interrupt.signal is not None:
                 raise StoppedError("The run was asked to stop.", 128 + interrupt.signal)
+        self.refused.check(first=not self.store.counts)
         if denied and (refusal := self.spending.refusal):
             raise StoppedError(str(refusal), 1, refusal.setting)
 
@@ -149,8 +156,14 @@ class StoredTeacher:
         refused = False
         try:
             for number, generated in self._generator.generate(admission, asked[0].decoding):
-                self._check_likelihood(asked[number].decoding, generated)
                 row = self._row(keys[number], asked[number], generated)
+                if generated.refused is not None:
+                    admission.refuse(number)
+                    first = not self.store.counts
+                    self.refused.add(row, generated.refused, first=first)
+                    yield row
+                    continue
+                self._check_likelihood(asked[number].decoding, generated)
                 self.store.append(row)
                 admission.settle(number, row.step, generated)
                 answered = True
@@ -215,4 +228,6 @@ def stored_teacher(
             yield teacher
         except StoppedError as stop:
             stop.enough = teacher.enough(stop.missing)
+            teacher.refused.tell(whole=False)
             raise
+        teacher.refused.tell(whole=True)

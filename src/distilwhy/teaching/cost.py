@@ -19,6 +19,7 @@ class StepCost(Record):
         from_store: Of these, answered by an earlier run, or by an equal prompt of this one.
         skipped: Of these, not asked: what they build on is missing or empty, or there was no more
             need of them (settled rounds, rationales that are kept already).
+        refused: Of these, refused by the teacher, e.g. as their prompts are too long for it.
         prompt_tokens: Prompt tokens asked in this run; a shared prefix counts in each prompt.
         completion_tokens: Tokens generated in this run.
         stored_prompt_tokens: Prompt tokens behind the texts from the store.
@@ -29,6 +30,7 @@ class StepCost(Record):
     asked: int = 0
     from_store: int = 0
     skipped: int = 0
+    refused: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
     stored_prompt_tokens: int = 0
@@ -85,6 +87,10 @@ class CostTally:
     def skipped(self, step: str) -> None:
         """Count a text that was not asked for."""
         self._add(step, skipped=1)
+
+    def refused(self, step: str) -> None:
+        """Count a text that the teacher refused to write."""
+        self._add(step, refused=1)
 
     @property
     def texts(self) -> int:

@@ -59,6 +59,7 @@ class StandIn:
 
     note = ""
     usd = None
+    refused = frozenset[str]()
 
     def __init__(
         self,

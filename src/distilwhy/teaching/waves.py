@@ -107,7 +107,11 @@ class TeachingRun:
             else:
                 missing[key] = request
         for row in self.source.ask(missing):
-            self.tally.asked(missing[row.key].step, row)
+            step = missing[row.key].step
+            if row.key in self.source.refused:
+                self.tally.refused(step)
+            else:
+                self.tally.asked(step, row)
             self._report()
         for key, step in repeated:
             if (stored := self.source.get(key)) is not None:

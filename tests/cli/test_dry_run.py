@@ -53,6 +53,17 @@ def test_a_table_and_three_prompts_and_nothing_else(call: Call) -> None:
     assert not Path("new").exists()
 
 
+def test_cached_tokens_have_a_price_of_their_own(folder: Path, call: Call) -> None:
+    import distilwhy.cli.teacher_options as options
+    from distilwhy.config import TeacherSettings
+
+    given = {"price_prompt": 2.0, "price_completion": 8.0, "price_cached_prompt": 0.5}
+    values = options.teacher_values(given, TeacherSettings)
+    assert values == {"prices": {"prompt": 2.0, "completion": 8.0, "cached_prompt": 0.5}}
+    assert call(*PRICED, "--price-cached-prompt", "0.5").code == 0
+    assert call(*PRICED, "--price-cached-prompt", "-1").code == 2
+
+
 def test_json_holds_the_same(call: Call) -> None:
     result = json.loads(call(*PRICED, "--json").out)
     assert result["examples"] == result["sampled"] == 6

@@ -259,3 +259,12 @@ def test_mistakes_are_told_before_a_model_is_loaded(
         call(task, table, tmp_path / "out.jsonl")
     assert teacher.calls == []
     assert not (tmp_path / "out.jsonl.manifest.json").exists()
+
+
+def test_texts_that_are_mostly_empty_are_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    silent = ScriptedGenerator(lambda prompt: "")
+    stages.generate("mini", "scripted", tmp_path / "a.jsonl", limit=2, generator=silent)
+    said = capsys.readouterr().err
+    assert "Most texts are empty: 2 of 2 rationale, 8 of 8 counterfactual." in said

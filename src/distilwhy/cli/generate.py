@@ -59,6 +59,7 @@ def generate(
     budget_hours: options.BudgetHours = None,
     price_prompt: options.PricePrompt = None,
     price_completion: options.PriceCompletion = None,
+    price_cached_prompt: options.PriceCachedPrompt = None,
     seed: Seed = 0,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only say what would be asked and what it costs.")

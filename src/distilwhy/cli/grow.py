@@ -76,6 +76,7 @@ def grow(
     budget_hours: options.BudgetHours = None,
     price_prompt: options.PricePrompt = None,
     price_completion: options.PriceCompletion = None,
+    price_cached_prompt: options.PriceCachedPrompt = None,
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:

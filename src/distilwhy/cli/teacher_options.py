@@ -67,6 +67,10 @@ PricePrompt = Annotated[float | None, typer.Option(help="US dollars a million pr
 PriceCompletion = Annotated[
     float | None, typer.Option(help="US dollars a million tokens of texts.")
 ]
+PriceCachedPrompt = Annotated[
+    float | None,
+    typer.Option(help="US dollars a million prompt tokens that the server had cached."),
+]
 
 GROUPS = {"budget_": "budget", "price_": "prices", "contrast_": "contrast", "ray_": "ray"}
 """Fronts of options, and the field that holds what they set."""

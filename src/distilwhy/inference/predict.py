@@ -72,6 +72,24 @@ def predict(student: Path, examples: Sequence[Example], settings: PredictionSett
     return Predicted(predictions, summary)
 
 
+def answer_prompts(
+    examples: Sequence[Example], settings: TeachingSettings, seed: int
+) -> list[StepPrompt]:
+    """Return what :func:`ask_teacher` asks about each example.
+
+    Args:
+        examples: The examples to answer.
+        settings: How the teacher is asked.
+        seed: The experiment's seed.
+    """
+    families = {example.family for example in examples}
+    asking = {
+        family: Asking(load_prompts(family, settings.prompts), settings, seed)
+        for family in families
+    }
+    return [answer_prompt(example, asking[example.family]) for example in examples]
+
+
 def ask_teacher(
     generator: Generator,
     examples: Sequence[Example],
@@ -95,12 +113,7 @@ def ask_teacher(
         StageError: When the teacher leaves prompts unanswered.
         StoppedError: When the budget is reached, or at a SIGINT or SIGTERM.
     """
-    families = {example.family for example in examples}
-    asking = {
-        family: Asking(load_prompts(family, settings.prompts), settings, seed)
-        for family in families
-    }
-    prompts = [answer_prompt(example, asking[example.family]) for example in examples]
+    prompts = answer_prompts(examples, settings, seed)
     start = time.monotonic()
     with stored_teacher(generator, store_path, terms) as source:
         texts, asked = _ask_or_recall(source, examples, prompts)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,7 @@ from distilwhy.progress import say
 from distilwhy.records import Example, PredictionSummary, Record, TrainingSummary
 from distilwhy.tasks.rows import Reject, write_rejects
 from distilwhy.teaching.cost import TeachingCost
+from distilwhy.teaching.gates import FlagCounts
 from distilwhy.teaching.outcome import Outcome
 from distilwhy.teaching.refusals import refused_path
 
@@ -88,6 +89,24 @@ def write_outcome(annotations: Path, outcome: Outcome, unlabelled: Sequence[Exam
         rejects = [Reject(e.id, reason, e.model_dump(mode="json")) for e in unlabelled]
         write_rejects(path, rejects)
         say(f"Examples left out because they have no label: {len(unlabelled)}; see {path}.")
+
+
+def tell_empty(counts: Mapping[str, FlagCounts]) -> None:
+    """Say where most of the teacher's texts are empty, and what that mostly comes from.
+
+    Args:
+        counts: By step, how many texts failed each gate.
+    """
+    most = [
+        f"{empty:,} of {count.n:,} {step}"
+        for step, count in counts.items()
+        if 2 * (empty := count.flags.get("empty", 0)) > count.n
+    ]
+    if most:
+        say(
+            f"Most texts are empty: {', '.join(most)}. A model that thinks first needs a higher "
+            "max_new_tokens, many chat models chat: true."
+        )
 
 
 def write_predictions(out: Path, predicted: Predicted, training: Path | None) -> None:

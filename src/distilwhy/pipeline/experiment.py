@@ -71,6 +71,15 @@ class ExperimentRun:
         say(f"Loading the teacher {settings.model}.")
         return open_generator(settings.model, settings)
 
+    def check(self) -> None:
+        """Refuse what could not be finished.
+
+        Raises:
+            UserError: When the task, a model or a setting cannot be used.
+        """
+        check_experiment(self.experiment, self.cells, self.base)
+        check_test(self.test)
+
     def run(self) -> Path:
         """Run all that is not done yet and return the report's path.
 
@@ -78,8 +87,7 @@ class ExperimentRun:
             UserError: When the task, a model or a setting cannot be used.
         """
         start = time.monotonic()
-        check_experiment(self.experiment, self.cells, self.base)
-        check_test(self.test)
+        self.check()
         make_folder(self.folder)
         self._write_settings()
         self._teach()
@@ -111,7 +119,7 @@ class ExperimentRun:
             source = self.drafts
             done = stages.generate(
                 experiment.task,
-                self._teacher_settings,
+                self.teacher_settings,
                 self.drafts,
                 limit=experiment.limits.train,
                 seed=experiment.seed,
@@ -154,7 +162,7 @@ class ExperimentRun:
             return
         try:
             stages.ask(
-                self._teacher_settings,
+                self.teacher_settings,
                 self.test,
                 self.teacher_predictions,
                 seed=self.experiment.seed,
@@ -208,7 +216,8 @@ class ExperimentRun:
         return beside if beside.exists() or not Path(path).exists() else Path(path)
 
     @property
-    def _teacher_settings(self) -> TeacherSettings:
+    def teacher_settings(self) -> TeacherSettings:
+        """The teacher's settings, its files found from here."""
         settings = self.experiment.teacher
         assert settings is not None
         own = [
@@ -221,7 +230,7 @@ class ExperimentRun:
     @property
     def _lazy_teacher(self) -> LazyGenerator:
         """The teacher, loaded when it is first asked, so that a finished stage loads none."""
-        return LazyGenerator(self._teacher_settings.model, lambda: self.teacher)
+        return LazyGenerator(self.teacher_settings.model, lambda: self.teacher)
 
     def _free_teacher(self) -> None:
         """Give the teacher's memory back before students are trained."""
@@ -242,6 +251,16 @@ class ExperimentRun:
         return self.folder / "baselines" / f"{name}.jsonl"
 
 
+def experiment_run(experiment: str | Path, folder: Path | None = None) -> ExperimentRun:
+    """Return the experiment of a YAML file, in its folder; ``runs/<file>`` when unset.
+
+    Raises:
+        ConfigError: When the file cannot be used.
+    """
+    path = Path(experiment)
+    return ExperimentRun(load_experiment(path), folder or Path("runs") / path.stem, path.parent)
+
+
 def run(experiment: Experiment | str | Path, out: str | Path | None = None) -> Path:
     """Run an experiment, or what of it is not done yet, and return the report's path.
 
@@ -255,9 +274,7 @@ def run(experiment: Experiment | str | Path, out: str | Path | None = None) -> P
     folder = Path(out) if out is not None else None
     if isinstance(experiment, Experiment):
         return ExperimentRun(experiment, folder or Path("runs") / slug(experiment.name)).run()
-    path = Path(experiment)
-    loaded = load_experiment(path)
-    return ExperimentRun(loaded, folder or Path("runs") / path.stem, path.parent).run()
+    return experiment_run(experiment, folder).run()
 
 
 def report(experiment: str | Path, out: str | Path | None = None) -> Path:
@@ -270,8 +287,6 @@ def report(experiment: str | Path, out: str | Path | None = None) -> Path:
     Raises:
         UserError: When the file cannot be used or a cell is not done.
     """
-    path = Path(experiment)
-    folder = Path(out) if out is not None else Path("runs") / path.stem
-    finished = ExperimentRun(load_experiment(path), folder, path.parent)
+    finished = experiment_run(experiment, Path(out) if out is not None else None)
     finished.write_report()
     return finished.report

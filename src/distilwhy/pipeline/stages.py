@@ -29,6 +29,7 @@ from distilwhy.pipeline.beside import (
     has_refused,
     read_costs,
     store_path,
+    tell_empty,
     write_outcome,
     write_predictions,
 )
@@ -118,6 +119,7 @@ def generate(
         )
     write_json(cost_path(out), result.cost.model_dump(mode="json"))
     write_outcome(out, result.outcome, result.unlabelled)
+    tell_empty(result.counts)
     write_records(out, result.annotations)
     write_manifest(out, run)
     return list(result.annotations)

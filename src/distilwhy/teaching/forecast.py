@@ -15,7 +15,7 @@ from distilwhy.prompts.library import load_prompts
 from distilwhy.records import Example, Record
 from distilwhy.tasks.rows import draw
 from distilwhy.teaching.annotate import annotate_from, check_answers
-from distilwhy.teaching.asking import Request
+from distilwhy.teaching.asking import Request, TextSource
 from distilwhy.teaching.cost import TeachingCost
 from distilwhy.teaching.ledger import StepTime, read_ledger
 from distilwhy.teaching.spending import read_spent
@@ -26,6 +26,9 @@ SAMPLE = 200  # examples
 SHOWN = 3  # prompts
 STEPS = ("answer", "rationale", "counterfactual", "critique", "revision")
 BYTES_A_TOKEN = 4.0  # the shipped prompts: 3.99 with a vocabulary of 49,152, more with larger ones
+
+Ask = Callable[[TextSource, Sequence[Example]], TeachingCost]
+"""Asks a source all that there is to ask about examples, and tells what that cost."""
 
 Measure = Callable[[Sequence[Request]], StepTime]
 """Asks for some texts and tells how long they took; for teachers that cost no money."""
@@ -115,6 +118,7 @@ def forecast(
     count: Count | None = None,
     measure: Measure | None = None,
     sample: int = SAMPLE,
+    ask: Ask | None = None,
 ) -> Forecast:
     """Say what annotating examples will ask for, without asking for it and without writing.
 
@@ -126,6 +130,7 @@ def forecast(
         count: Counts the tokens of a prompt; estimated from bytes when unset.
         measure: Times some texts, where the store tells no time.
         sample: Make the prompts of so many examples at most, drawn by seed.
+        ask: What is asked instead of annotations.
 
     Raises:
         UserError: As of :func:`annotate`.
@@ -138,7 +143,10 @@ def forecast(
         for family in {example.family for example in sampled}
     }
     source = StandIn(teacher.model, told.texts, sampled, worked, count)
-    cost = annotate_from(source, sampled, teacher, seed=seed).cost
+    if ask is None:
+        cost = annotate_from(source, sampled, teacher, seed=seed).cost
+    else:
+        cost = ask(source, sampled)
     figures = _Figures(teacher, source, told, cost, len(examples) / len(sampled))
     timed = None
     if measure is not None and not told.times and source.steps:

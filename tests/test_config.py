@@ -76,6 +76,7 @@ def test_all_faults_are_reported_together(tmp_path: Path) -> None:
     ("fields", "said"),
     [
         ({"api_key": "sk-hunter2"}, "unknown field 'api_key': no key belongs in the file; keys"),
+        ({"budget": {"token": 5}}, "unknown field 'budget.token'."),
         ({"openai_token": "hunter2"}, "unknown field 'openai_token': no key belongs in the file"),
         ({"api_key_file": "sk-hunter2"}, "api_key_file: must name a file, not be the key itself"),
         ({"model": "http://hunter2@host/v1#m"}, "model: must not hold a user name or a password"),

@@ -126,6 +126,11 @@ def test_faulty_key_files_are_told_without_their_content(
     assert caught.value.__cause__ is None
 
 
+def test_a_byte_order_mark_before_a_key_is_no_part_of_it(tmp_path: Path) -> None:
+    (tmp_path / "key").write_bytes(b"\xef\xbb\xbf" + KEY.encode() + b"\r\n")
+    assert endpoint_of(URL, str(tmp_path / "key")).key == KEY
+
+
 def test_short_keys_and_long_messages() -> None:
     endpoint = endpoint_of(URL, None)
     assert endpoint.shown("a\n\x07b " * 99).startswith("a ?b a ?b")

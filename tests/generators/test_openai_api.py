@@ -350,6 +350,15 @@ def test_a_server_that_refuses_for_long_is_told(stub: Any, reply: Any) -> None:
     assert len(stub.asked) > patience.attempts, "refusals are no failed attempts"
 
 
+def test_what_keeps_texts_from_coming_is_told_once_for_all_that_fail(
+    stub: Any, reply: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stub.reply = first_then(reply, reply({"error": "no luck"}, 500))
+    assert len(generate_all(asking(stub), prompts(9), PLAIN)) == 9
+    said = f"{stub.url} answered 500: no luck; its prompt is sent again.\n"
+    assert capsys.readouterr().err == said
+
+
 def test_a_server_that_is_not_there_is_told_soon() -> None:
     generator = OpenAIGenerator("http://127.0.0.1:9/v1#m", BackendSettings(), QUICK)
     with pytest.raises(StageError, match=r"could not be reached .* in 3 attempts"):

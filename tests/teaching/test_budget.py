@@ -301,6 +301,15 @@ def test_enough_tells_what_the_rest_needs(tmp_path: Path) -> None:
     assert meter.usd <= stop.enough < 2 * meter.usd
 
 
+def test_a_budget_too_small_for_one_prompt_tells_one_that_is_enough(tmp_path: Path) -> None:
+    path, meter = tmp_path / "t.jsonl", Meter(3, 8)
+    stop = ask(meter, path, Budget(usd=1e-9))
+    assert meter.asked == []
+    assert stop is not None
+    assert stop.enough is not None
+    assert ask(meter, path, Budget(usd=stop.enough)) is None
+
+
 def test_a_lost_attempt_before_a_refusal_counts(tmp_path: Path) -> None:
     class Refusing(Meter):
         def generate(

@@ -94,7 +94,8 @@ def _with_known(clause: str, model: type[BaseModel]) -> str:
     place, _, message = clause.partition(": ")
     if "extra inputs" not in message:
         return clause
-    if KEY_FIELD.search(place.rpartition(".")[2]):
+    front, _, last = place.rpartition(".")
+    if KEY_FIELD.search(last) and not front.endswith("budget"):  # a budget has tokens
         return f"unknown field {place!r}: no key belongs in the file; {KEY_REMEDY}"
     known = f" (known: {', '.join(model.model_fields)})" if "." not in place else ""
     return f"unknown field {place!r}{known}"

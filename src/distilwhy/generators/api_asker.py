@@ -24,6 +24,7 @@ from distilwhy.generators.base import Decoding, Generated
 from distilwhy.progress import say
 
 CLOSING_SECONDS = 5.0
+TELL_SECONDS = 30.0  # between two notes on what a server does wrong
 
 Again = Callable[[int], bool]
 
@@ -85,6 +86,7 @@ class Asker:
         self._patience = patience
         self._again = again
         self._finished = 0
+        self._tell_at = 0.0
         self._failed = False
         self._done: SimpleQueue[Done] = SimpleQueue()
         self._traffic = Traffic(settings.concurrency)
@@ -189,6 +191,7 @@ class Asker:
             lost += result.lost
             if result.lost and self._again is not None and not self._again(number):
                 return None
+            self._tell(result)
             patience = self._patience
             wait = backoff(max(1, failures), patience.first_wait, patience.longest_wait)
             await asyncio.sleep(wait)
@@ -225,6 +228,14 @@ class Asker:
         if "temperature" in self._dialect.left_out[known:]:
             say(f"{self._endpoint.model} takes no temperature; texts are sampled with its own.")
         return again
+
+    def _tell(self, trouble: Trouble) -> None:
+        """Say what keeps texts from coming, now and then: waits can take minutes."""
+        now = time.monotonic()
+        if now >= self._tell_at:
+            self._tell_at = now + TELL_SECONDS
+            fewer = "fewer requests go at once" if trouble.busy else "its prompt is sent again"
+            say(f"{self._endpoint.url} {trouble.what}; {fewer}.")
 
     def _check(self, trouble: Trouble, failures: int) -> None:
         """Raise when there is no point in a further attempt."""

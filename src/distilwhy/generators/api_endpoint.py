@@ -88,7 +88,8 @@ def endpoint_of(model: str, key_file: str | None) -> Endpoint:
 
 def _from_file(path: str) -> str:
     try:
-        key = Path(path).expanduser().read_text(encoding="utf-8").strip()
+        # Some editors put a byte order mark before a text.
+        key = Path(path).expanduser().read_text(encoding="utf-8-sig").strip()
     except (OSError, UnicodeDecodeError) as error:
         # The name is not repeated: it may be the key itself, given in the wrong place.
         reason = getattr(error, "strerror", None) or "it is not text"

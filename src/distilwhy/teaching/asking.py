@@ -136,7 +136,7 @@ class StoredTeacher:
             missing: Texts by step.
         """
         if not self.store.counts:
-            return None
+            return self.spending.at_most(sum(missing.values()))
         tokens, seconds = Tokens(), 0.0
         for step, count in missing.items():
             tokens += self.store.mean_tokens(step) * count

@@ -195,6 +195,16 @@ class Spending:
         needed = {"usd": self._usd(more), "tokens": more.total, "hours": seconds / HOUR}
         return self.refusal.spent + MARGIN * needed[self.refusal.setting] + self.refusal.next
 
+    def at_most(self, texts: int) -> float | None:
+        """Return the value of the setting last refused that so many texts can need at most.
+
+        Args:
+            texts: Texts, each reckoned as the prompt that was refused; nothing tells their time.
+        """
+        if self.refusal is None or self.refusal.setting == "hours":
+            return None
+        return self.refusal.spent + texts * self.refusal.next
+
     def _fits(self, bound: Tokens) -> bool:
         """Return whether so much more stays within the budget; else note why not."""
         budget, ledger = self._terms.budget, self._store.ledger

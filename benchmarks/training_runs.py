@@ -24,15 +24,17 @@ from transformers import (
 from distilwhy.config import Condition, TrainingSettings
 from distilwhy.files import read_records
 from distilwhy.manifests import peak_memory_mb
+from distilwhy.models.fusion import compile_layers, fuse_activations
 from distilwhy.models.load import LoadedModel, load_model, load_tokenizer
 from distilwhy.models.precision import resolve_precision
 from distilwhy.records import Annotation
 from distilwhy.students.rows import EncodedRow
 from distilwhy.students.views import ViewOptions, make_rows
 from distilwhy.training.arguments import training_arguments
-from distilwhy.training.batches import StepSampler, flatten
+from distilwhy.training.batches import flatten
+from distilwhy.training.data import TrainingData
 from distilwhy.training.methods import Method, resolve_method
-from distilwhy.training.train import make_encoder
+from distilwhy.training.train import make_encoder, step_sampler
 from distilwhy.training.trainer import ViewTrainer
 
 UNTIMED = 2
@@ -163,13 +165,12 @@ def _trainer(
     loaded = LoadedModel(plan.student, model, load_tokenizer("embedded").tokenizer)
     encoder = make_encoder(loaded, settings)
     rows, places = flatten(groups)
-    sampler = StepSampler(
-        places,
-        [row.tokens for row in rows],
-        batch_size=settings.batch_size,
-        micro_batches=settings.micro_batches,
-    )
+    sampler = step_sampler(TrainingData(rows, places, [], len(groups), 0), settings)
     dtype = resolve_precision(settings.precision)
+    if plan.way == "distilwhy":
+        fuse_activations(model)
+        if settings.compile:
+            compile_layers(model)
     arguments = training_arguments(settings, sampler, dtype, folder, evaluates=False)
     trainer = ViewTrainer(
         model, arguments, method=method, encoder=encoder, rows=rows, sampler=sampler, held_out=[]

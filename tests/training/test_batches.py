@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import random
+from itertools import combinations, pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from distilwhy.students.rows import EncodedRow
-from distilwhy.training.batches import StepSampler, flatten
+from distilwhy.training.batches import StepSampler, cut_sorted, flatten, passes_for
 
 
 def sampler(groups: list[list[int]], **options: int) -> StepSampler:
@@ -69,3 +70,36 @@ def test_flatten_keeps_the_places_of_an_examples_rows() -> None:
     rows, groups = flatten([[one, two], [], [three]])
     assert rows == [one, two, three]
     assert groups == [[0, 1], [], [2]]
+
+
+def largest(lengths: list[int], sizes: list[int]) -> int:
+    """Return the positions of the largest part, padding counted."""
+    parts, start = [], 0
+    for size in sizes:
+        parts.append(size * lengths[start + size - 1])
+        start += size
+    return max(parts)
+
+
+@given(st.lists(st.integers(1, 60), min_size=1, max_size=9), st.integers(1, 9))
+def test_no_other_cut_has_a_smaller_largest_pass(lengths: list[int], parts: int) -> None:
+    lengths, parts = sorted(lengths), min(parts, len(lengths))
+    sizes = cut_sorted(lengths, parts)
+    assert len(sizes) == parts
+    assert all(sizes)
+    assert sum(sizes) == len(lengths)
+    every = [
+        [end - start for start, end in pairwise([0, *cuts, len(lengths)])]
+        for cuts in combinations(range(1, len(lengths)), parts - 1)
+    ]
+    assert largest(lengths, sizes) == min(largest(lengths, other) for other in every)
+
+
+def test_a_pass_holds_about_so_many_tokens() -> None:
+    # Four examples of 100 tokens in two rows each; a step of three has 300.
+    lengths = [40, 60] * 4
+    assert passes_for(lengths, 4, 3, tokens=100) == 3
+    assert passes_for(lengths, 4, 3, tokens=299) == 2
+    assert passes_for(lengths, 4, 3, tokens=1000) == 1
+    # More than there are examples make no larger step.
+    assert passes_for(lengths, 4, 64, tokens=400) == 1

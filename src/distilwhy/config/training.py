@@ -78,8 +78,11 @@ class TrainingSettings(Settings):
     warmup: float = Field(0.05, ge=0, lt=1, description="Share of steps that warm up.")
     weight_decay: float = Field(0.0, ge=0, description="AdamW weight decay.")
     batch_size: int = Field(8, ge=1, description="Examples a step; each brings all its views.")
-    micro_batches: int = Field(
-        1, ge=1, description="Forward passes that a step is cut into, rows sorted by length."
+    micro_batches: int | None = Field(
+        None,
+        ge=1,
+        description="Forward passes that a step is cut into, rows sorted by length; unset, as many "
+        "as keep a pass at about 1,024 tokens, or 16,384 on a GPU.",
     )
     max_source_tokens: int = Field(300, ge=8, description="Inputs are cut at so many tokens.")
     max_target_tokens: int = Field(200, ge=2, description="Targets are cut at so many tokens.")
@@ -90,6 +93,9 @@ class TrainingSettings(Settings):
     precision: Precision = Field("auto", description="bf16 where the machine does it well.")
     gradient_checkpointing: bool = Field(
         False, description="Trade time for memory: recompute activations."
+    )
+    compile: bool = Field(
+        False, description="Compile the layers: a minute at the start, faster steps after it."
     )
     seed: int = Field(0, ge=0, description="Seed of everything random in training.")
     trackers: tuple[str, ...] = Field((), description="transformers' report_to, e.g. tensorboard.")

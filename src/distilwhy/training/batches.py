@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
 
 from torch.utils.data import Sampler
 
@@ -15,8 +15,8 @@ class StepSampler(Sampler[list[int]]):
     """Yields the row numbers of each forward pass.
 
     A step takes ``batch_size`` examples in a seeded order, new in each epoch. Its rows, sorted by
-    length, are cut into ``micro_batches`` forward passes of about equal size, so that short and
-    long views do not pad each other.
+    length, are cut into ``micro_batches`` forward passes, the largest of them as small as can be:
+    memory follows it, and short and long views do not pad each other.
 
     Args:
         groups: The row numbers of each example; examples without rows are left out.
@@ -79,10 +79,61 @@ class StepSampler(Sampler[list[int]]):
 
     def _cut(self, rows: list[int]) -> Iterator[list[int]]:
         rows = sorted(rows, key=lambda row: (self.lengths[row], row))
-        parts = self.micro_batches
-        bounds = [round(part * len(rows) / parts) for part in range(parts + 1)]
-        for first, last in pairwise(bounds):
-            yield rows[first:last]
+        lengths = [self.lengths[row] for row in rows]
+        start = 0
+        for size in cut_sorted(lengths, self.micro_batches):
+            yield rows[start : start + size]
+            start += size
+
+
+def cut_sorted(lengths: Sequence[int], parts: int) -> list[int]:
+    """Cut rows that are sorted by length, the positions of the largest part as few as can be.
+
+    Args:
+        lengths: Length of each row, ascending; at least ``parts`` of them.
+        parts: How many parts.
+
+    Returns:
+        How many rows each part has; no part is empty.
+    """
+    # A part has as many positions as its longest row for each of its rows.
+    sizes = [len(lengths)]
+    low, high = max(lengths), len(lengths) * max(lengths)
+    while low <= high:
+        middle = (low + high) // 2
+        tried = _filled(lengths, middle)
+        if len(tried) <= parts:
+            sizes, high = tried, middle - 1
+        else:
+            low = middle + 1
+    while len(sizes) < parts:
+        largest = max(range(len(sizes)), key=sizes.__getitem__)
+        half = sizes[largest] // 2
+        sizes[largest : largest + 1] = [half, sizes[largest] - half]
+    return sizes
+
+
+def _filled(lengths: Sequence[int], positions: int) -> list[int]:
+    """Return how many rows each part has when each takes as many as its positions allow."""
+    sizes = [0]
+    for length in lengths:
+        if sizes[-1] and (sizes[-1] + 1) * length > positions:
+            sizes.append(0)
+        sizes[-1] += 1
+    return sizes
+
+
+def passes_for(lengths: Sequence[int], examples: int, batch_size: int, tokens: int) -> int:
+    """Return how many forward passes keep each at about so many tokens.
+
+    Args:
+        lengths: Length of each training row.
+        examples: How many examples they are of.
+        batch_size: Examples a step.
+        tokens: Tokens a forward pass.
+    """
+    step = sum(lengths) / max(examples, 1) * min(batch_size, examples)
+    return max(1, math.ceil(step / tokens))
 
 
 def flatten(encoded: Sequence[Sequence[EncodedRow]]) -> tuple[list[EncodedRow], list[list[int]]]:

@@ -13,9 +13,11 @@ from transformers import set_seed
 from distilwhy.config import Condition, StudentSettings, TrainingSettings
 from distilwhy.errors import ConfigError
 from distilwhy.files import write_json
+from distilwhy.models.fusion import compile_layers, fuse_activations
 from distilwhy.models.load import LoadedModel, quiet_logs
 from distilwhy.models.packing import can_pack
 from distilwhy.models.precision import (
+    default_device,
     peak_model_memory_mb,
     precision_name,
     resolve_precision,
@@ -25,7 +27,7 @@ from distilwhy.records import TRAINING_SUMMARY, Annotation, TrainingSummary
 from distilwhy.students.encode import Encoder
 from distilwhy.students.load import StudentCard, load_base, save_student
 from distilwhy.training.arguments import training_arguments
-from distilwhy.training.batches import StepSampler
+from distilwhy.training.batches import StepSampler, passes_for
 from distilwhy.training.callbacks import Cost, SaveMemory, Watch, curve_of
 from distilwhy.training.checkpoints import (
     CHECKPOINTS,
@@ -37,6 +39,9 @@ from distilwhy.training.checkpoints import (
 from distilwhy.training.data import TrainingData, encode_data, split_held_out
 from distilwhy.training.methods import Method, resolve_method
 from distilwhy.training.trainer import ViewTrainer
+
+PASS_TOKENS = {"cpu": 1024, "cuda": 16384}
+"""Tokens of a forward pass by device: more make it no faster, and cost memory."""
 
 
 def train(
@@ -98,7 +103,7 @@ def train(
 
 
 def make_encoder(loaded: LoadedModel, settings: TrainingSettings) -> Encoder:
-    """Return the encoder for a student; decoder-only rows are packed where the model allows it."""
+    """Return the encoder for a student; rows are packed where the model allows it."""
     start = getattr(loaded.model.config, "decoder_start_token_id", None)
     encoder = Encoder(
         loaded.tokenizer,
@@ -112,6 +117,22 @@ def make_encoder(loaded: LoadedModel, settings: TrainingSettings) -> Encoder:
     return encoder
 
 
+def step_sampler(data: TrainingData, settings: TrainingSettings) -> StepSampler:
+    """Return which rows stand together in a run's steps and forward passes."""
+    lengths = [row.tokens for row in data.rows]
+    tokens = PASS_TOKENS[default_device().type]
+    passes = settings.micro_batches or passes_for(
+        lengths, len(data.groups), settings.batch_size, tokens
+    )
+    return StepSampler(
+        data.groups,
+        lengths,
+        batch_size=settings.batch_size,
+        micro_batches=passes,
+        seed=settings.seed,
+    )
+
+
 def _make_trainer(
     loaded: LoadedModel,
     method: Method,
@@ -121,15 +142,12 @@ def _make_trainer(
     out: Path,
 ) -> tuple[ViewTrainer, torch.dtype]:
     dtype = resolve_precision(settings.precision)
-    sampler = StepSampler(
-        data.groups,
-        [row.tokens for row in data.rows],
-        batch_size=settings.batch_size,
-        micro_batches=settings.micro_batches,
-        seed=settings.seed,
-    )
+    sampler = step_sampler(data, settings)
     if not len(sampler):
         raise ConfigError("There is no row to train on.", "Give annotations with texts.")
+    fuse_activations(loaded.model)
+    if settings.compile:
+        compile_layers(loaded.model)
     arguments = training_arguments(settings, sampler, dtype, out, bool(data.held_out))
     try:
         trainer = ViewTrainer(

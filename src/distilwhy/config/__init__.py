@@ -11,6 +11,7 @@ from distilwhy.config.experiment import (
     load_experiment,
 )
 from distilwhy.config.money import Budget, Prices
+from distilwhy.config.soft import SoftLoss, SoftSettings
 from distilwhy.config.teacher import (
     Contrast,
     ModelSettings,
@@ -44,6 +45,8 @@ __all__ = [
     "Prices",
     "RaySettings",
     "Settings",
+    "SoftLoss",
+    "SoftSettings",
     "StudentSettings",
     "TeacherSettings",
     "TeachingSettings",

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field, field_validator
 
 from distilwhy.config.base import Precision, Settings
+from distilwhy.config.soft import SoftSettings
 from distilwhy.records import DataKind
 
 LARGEST_SEED = 2**32 - 1  # numpy takes no larger one
@@ -58,6 +59,9 @@ class Condition(MethodSettings):
     """A method on a kind of data."""
 
     data: DataKind = Field("unrevised", description="Learn from rationales or from revisions.")
+    soft: SoftSettings | None = Field(
+        None, description="Learn from a local teacher's distributions too (docs/training.md)."
+    )
     name: str | None = Field(
         None, min_length=1, description="Name in tables; needed where two differ in weights only."
     )
@@ -65,7 +69,8 @@ class Condition(MethodSettings):
     @property
     def label(self) -> str:
         """The condition's name in tables, e.g. ``multitask : unrevised``."""
-        return self.name or f"{self.method} : {self.data}"
+        soft = f" + {self.soft.loss}" if self.soft else ""
+        return self.name or f"{self.method} : {self.data}{soft}"
 
 
 class TrainingSettings(Settings):

@@ -131,8 +131,10 @@ def _causal_line(row: EncodedRow) -> tuple[list[int], list[bool]]:
 
 def _labels(rows: Sequence[EncodedRow]) -> Batch:
     labels = [token for row in rows for token in row.target[row.given :]]
-    views = [row.view for row in rows for _ in range(len(row.target) - row.given)]
-    return {"labels": torch.tensor(labels), "label_views": torch.tensor(views)}
+    counts = torch.tensor([len(row.target) - row.given for row in rows])
+    of_rows = torch.tensor([(row.view, row.number) for row in rows]).repeat_interleave(counts, 0)
+    views, numbers = of_rows.unbind(1)
+    return {"labels": torch.tensor(labels), "label_views": views, "label_rows": numbers}
 
 
 def _padded(lines: Sequence[Sequence[Any]], value: Any) -> torch.Tensor:

@@ -81,8 +81,8 @@ class Encoder:
         Returns:
             The model's inputs, and ``select`` (bool, as the decoder's positions: where logits are
             needed), ``labels`` (int64, [targets]: the tokens to predict there, in reading order),
-            ``label_views`` (int64, [targets]: the view that each belongs to) and ``tokens`` (how
-            many input tokens are not padding).
+            ``label_views`` and ``label_rows`` (int64, [targets]: the view and the row that each
+            belongs to) and ``tokens`` (how many input tokens are not padding).
         """
         if self.is_encoder_decoder:
             pairs = packed_pairs if self.pack else padded_pairs

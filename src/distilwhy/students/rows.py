@@ -19,6 +19,7 @@ class EncodedRow:
         target: Target tokens, the end token last.
         given: How many target tokens, from the start, are read but not counted in the loss.
         cut: Whether source or target was cut at its limit.
+        number: Its place among the run's training rows; -1 for any other.
     """
 
     view: int
@@ -26,6 +27,7 @@ class EncodedRow:
     target: tuple[int, ...]
     given: int
     cut: bool
+    number: int = -1
 
     @property
     def tokens(self) -> int:

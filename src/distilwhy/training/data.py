@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from distilwhy.config import Condition, TrainingSettings
 from distilwhy.errors import ConfigError, DataError
@@ -13,7 +13,7 @@ from distilwhy.progress import say
 from distilwhy.records import Annotation
 from distilwhy.students.encode import Encoder
 from distilwhy.students.rows import EncodedRow
-from distilwhy.students.views import ViewOptions, make_rows
+from distilwhy.students.views import Row, ViewOptions, make_rows
 from distilwhy.training.batches import flatten
 from distilwhy.training.methods import Method
 
@@ -44,9 +44,19 @@ def split_held_out(
 
 @dataclass(frozen=True)
 class TrainingData:
-    """Encoded rows of the training and the held-out examples."""
+    """Encoded rows of the training and the held-out examples.
+
+    Args:
+        rows: Rows trained on, numbered in this order.
+        texts: The same rows as texts.
+        groups: Numbers of the rows of each training example.
+        held_out: Rows held out.
+        examples: Training examples.
+        held_out_examples: Examples held out.
+    """
 
     rows: list[EncodedRow]
+    texts: list[Row]
     groups: list[list[int]]
     held_out: list[EncodedRow]
     examples: int
@@ -92,6 +102,8 @@ def encode_data(
     grouped = make_rows([*training, *held_out], list(number), options)
     encoded = [[encoder.encode(row, number[row.view]) for row in rows] for rows in grouped]
     rows, groups = flatten(encoded[: len(training)])
+    rows = [replace(row, number=number) for number, row in enumerate(rows)]
+    texts = [row for rows in grouped[: len(training)] for row in rows]
     cut = sum(row.cut for example in encoded for row in example)
     if cut:
         say(
@@ -100,4 +112,4 @@ def encode_data(
             "and were cut."
         )
     apart = flatten(encoded[len(training) :])[0]
-    return TrainingData(rows, groups, apart, len(training), len(held_out))
+    return TrainingData(rows, texts, groups, apart, len(training), len(held_out))

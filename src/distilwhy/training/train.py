@@ -38,6 +38,8 @@ from distilwhy.training.checkpoints import (
 )
 from distilwhy.training.data import TrainingData, encode_data, split_held_out
 from distilwhy.training.methods import Method, resolve_method
+from distilwhy.training.soft import soft_term
+from distilwhy.training.soft_labels import SoftTerm
 from distilwhy.training.trainer import ViewTrainer
 
 PASS_TOKENS = {"cpu": 1024, "cuda": 16384}
@@ -50,6 +52,7 @@ def train(
     condition: Condition,
     settings: TrainingSettings,
     out: Path,
+    soft_labels: Path | None = None,
 ) -> TrainingSummary:
     """Train a student and write it to a folder; an interrupted run goes on from its checkpoint.
 
@@ -60,6 +63,8 @@ def train(
         condition: Method and data kind.
         settings: Steps, rates, limits, precision, seed.
         out: Folder to write: weights, tokenizer, card and ``training.json``.
+        soft_labels: Folder of stored soft labels, which other runs can share; needed where the
+            condition stores some.
 
     Raises:
         ConfigError: When the method or a setting does not fit the data.
@@ -73,7 +78,8 @@ def train(
     encoder = make_encoder(loaded, settings)
     training, held_out = split_held_out(annotations, settings.held_out, settings.seed)
     data = encode_data(training, held_out, method, condition, settings, encoder)
-    trainer, dtype = _make_trainer(loaded, method, settings, encoder, data, out)
+    soft = soft_term(loaded, encoder, condition, method, data, training, soft_labels)
+    trainer, dtype = _make_trainer(loaded, method, settings, encoder, data, out, soft)
     require_disk(loaded.model, out, trainer.args.save_strategy != "no")
     checkpoint = checkpoint_to_resume(out, (student, condition, settings), annotations)
     cost = Cost(trainer, checkpoint)
@@ -140,6 +146,7 @@ def _make_trainer(
     encoder: Encoder,
     data: TrainingData,
     out: Path,
+    soft: SoftTerm | None,
 ) -> tuple[ViewTrainer, torch.dtype]:
     dtype = resolve_precision(settings.precision)
     sampler = step_sampler(data, settings)
@@ -158,6 +165,7 @@ def _make_trainer(
             rows=data.rows,
             sampler=sampler,
             held_out=data.held_out,
+            soft=soft,
         )
     except (ValueError, RuntimeError, ImportError) as error:
         if not settings.trackers:

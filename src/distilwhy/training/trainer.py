@@ -14,9 +14,8 @@ from transformers import (
     TrainingArguments,
 )
 
-from distilwhy.models.logits import logits_only_at
-from distilwhy.models.packing import cross_attention_mask
 from distilwhy.students.encode import Encoder
+from distilwhy.students.forward import TOKEN_INPUTS, target_logits
 from distilwhy.students.rows import Batch, EncodedRow
 from distilwhy.training.batches import StepSampler
 from distilwhy.training.losses import (
@@ -25,6 +24,7 @@ from distilwhy.training.losses import (
     weighted_view_loss,
 )
 from distilwhy.training.methods import Method
+from distilwhy.training.soft_labels import SoftTerm
 
 HELD_OUT_TOKENS = 4096
 
@@ -41,6 +41,7 @@ class ViewTrainer(Trainer):
         rows: Training rows.
         sampler: Which of them stand together.
         held_out: Rows to evaluate on; may be empty.
+        soft: Soft labels of training rows; held-out rows have the hard loss alone.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class ViewTrainer(Trainer):
         rows: Sequence[EncodedRow],
         sampler: StepSampler,
         held_out: Sequence[EncodedRow],
+        soft: SoftTerm | None = None,
     ) -> None:
         super().__init__(
             model,
@@ -62,6 +64,7 @@ class ViewTrainer(Trainer):
         )
         self.remove_callback(PrinterCallback)
         self.held_out = held_out
+        self.soft = soft
         self.method = method
         self.encoder = encoder
         self.sampler = sampler
@@ -106,7 +109,7 @@ class ViewTrainer(Trainer):
         else:
             counts = view_counts(inputs["label_views"], len(self.weights))
         self.tokens += int(inputs["tokens"])
-        self.positions += sum(inputs[k].numel() for k in _TOKEN_INPUTS if k in inputs)
+        self.positions += sum(inputs[k].numel() for k in TOKEN_INPUTS if k in inputs)
         losses = self._token_losses(model, inputs)
         loss = weighted_view_loss(losses, inputs["label_views"], self.weights, counts)
         # Processes average their gradients, while the counts are those of all of them together.
@@ -114,10 +117,9 @@ class ViewTrainer(Trainer):
         return (loss, None) if return_outputs else loss
 
     def _token_losses(self, model: torch.nn.Module, batch: Batch) -> torch.Tensor:
-        inputs = {k: v for k, v in batch.items() if k not in _NOT_FOR_THE_MODEL}
-        bare, across = self.accelerator.unwrap_model(model), batch.get("cross_attention_mask")
-        with logits_only_at(bare, batch["select"]), cross_attention_mask(bare, across):
-            logits = model(**inputs, use_cache=False).logits
+        logits = target_logits(model, batch, self.accelerator.unwrap_model(model))
+        if self.soft is not None:
+            return self.soft.token_losses(logits, batch)
         return token_losses(logits, batch["labels"])
 
     def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
@@ -145,10 +147,6 @@ class ViewTrainer(Trainer):
             self.args, self.state, self.control, metrics
         )
         return metrics
-
-
-_TOKEN_INPUTS = ("input_ids", "decoder_input_ids")
-_NOT_FOR_THE_MODEL = ("select", "labels", "label_views", "tokens", "cross_attention_mask")
 
 
 def length_batches(rows: Sequence[EncodedRow], tokens: int) -> list[list[EncodedRow]]:

@@ -10,15 +10,23 @@ from pathlib import Path
 
 import pytest
 import torch
-from transformers import MistralConfig, MistralForCausalLM
+from transformers import (
+    FalconH1Config,
+    FalconH1ForCausalLM,
+    MambaConfig,
+    MambaForCausalLM,
+    MistralConfig,
+    MistralForCausalLM,
+)
 
 from distilwhy.errors import ModelError
 from distilwhy.generators.base import Decoding, Generated, generate_all
+from distilwhy.generators.continuations import keeps_its_state
 from distilwhy.generators.slots import can_use_slots
 from distilwhy.generators.transformers_local import LocalGenerator
 from distilwhy.models.load import LoadedModel, load_model
 
-MODELS = ("llama", "gpt2", "t5", "old_t5", "sliding")
+MODELS = ("llama", "gpt2", "t5", "old_t5", "sliding", "recurrent")
 
 FEW_SHOT = "Question: Where do you put a kettle to boil water?\nChoices: (a) stove (b) garden\n" * 3
 WORDS = ("heat", "boils", "water.", "stove", "A man", "Premise:", "lake", "yes")
@@ -42,8 +50,29 @@ def models(tiny_models: dict[str, Path]) -> dict[str, LoadedModel]:
             eos_token_id=1,
         )
     ).eval()
-    sliding.generation_config.eos_token_id = [1, *range(290, 310)]
-    loaded["sliding"] = LoadedModel("sliding", sliding, loaded["llama"].tokenizer)
+    # Attention and recurrent states in every layer.
+    recurrent = FalconH1ForCausalLM(
+        FalconH1Config(
+            vocab_size=loaded["llama"].model.config.vocab_size,
+            hidden_size=32,
+            intermediate_size=48,
+            num_hidden_layers=2,
+            num_attention_heads=4,
+            num_key_value_heads=2,
+            mamba_d_ssm=32,
+            mamba_n_heads=4,
+            mamba_d_head=8,
+            mamba_n_groups=1,
+            mamba_d_state=8,
+            mamba_chunk_size=16,
+            initializer_range=0.4,
+            pad_token_id=0,
+            eos_token_id=1,
+        )
+    ).eval()
+    for name, model in (("sliding", sliding), ("recurrent", recurrent)):
+        model.generation_config.eos_token_id = [1, *range(290, 310)]
+        loaded[name] = LoadedModel(name, model, loaded["llama"].tokenizer)
     return loaded
 
 
@@ -97,7 +126,8 @@ def test_greedy_texts_equal_plain_generation(
 def test_the_prompts_try_what_matters(
     models: dict[str, LoadedModel], prompts: list[str], expected: dict[str, list[Generated]]
 ) -> None:
-    assert not can_use_slots(models["sliding"].model)
+    for name in ("sliding", "recurrent"):
+        assert not can_use_slots(models[name].model)
     for name in ("llama", "gpt2"):
         assert can_use_slots(models[name].model)
     assert {text.finish for name in MODELS for text in expected[name]} == {"stop", "length"}
@@ -227,6 +257,19 @@ def test_chat_prompts(models: dict[str, LoadedModel], tiny_models: dict[str, Pat
     decoding = Decoding(max_new_tokens=8, chat=True)
     (text,) = generate_all(LocalGenerator(loaded), ["Hello"], decoding)
     assert text == plain(loaded, "<user> Hello\n<assistant>", 8)
+
+
+def test_a_model_whose_state_a_batch_would_lose_is_refused(
+    models: dict[str, LoadedModel],
+) -> None:
+    size = models["llama"].model.config.vocab_size
+    config = MambaConfig(vocab_size=size, hidden_size=32, num_hidden_layers=2, state_size=8)
+    mamba = LoadedModel("mamba", MambaForCausalLM(config).eval(), models["llama"].tokenizer)
+    generator = LocalGenerator(mamba)
+    if keeps_its_state(mamba.model, 0):
+        pytest.skip("this version of transformers reads Mamba's masks as those of other models")
+    with pytest.raises(ModelError, match="keeps its state"):
+        generate_all(generator, ["A man"], Decoding(max_new_tokens=4))
 
 
 def test_no_prompts(models: dict[str, LoadedModel]) -> None:

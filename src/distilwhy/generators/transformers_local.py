@@ -15,6 +15,7 @@ from distilwhy.generators.continuations import (
     Continuation,
     DecoderContinuation,
     EncoderDecoderContinuation,
+    keeps_its_state,
     pad_lines,
 )
 from distilwhy.generators.prefix_store import PrefixStore
@@ -65,6 +66,7 @@ class LocalGenerator:
         elif self.loaded.is_encoder_decoder:
             continuation = EncoderDecoderContinuation(self.model, pad)
         else:
+            self._check_state()
             continuation = DecoderContinuation(self.model, pad)
         finished = partial(self._finished, decoding)
         writer = Writer(continuation, queue, decoding, self.batch_size, finished, self.name)
@@ -81,6 +83,18 @@ class LocalGenerator:
         """The prefixes of prompts; ``None`` where the model cannot share them."""
         usable = not self.loaded.is_encoder_decoder and can_use_slots(self.model)
         return PrefixStore(self.model) if usable else None
+
+    @cached_property
+    def _keeps_its_state(self) -> bool:
+        return keeps_its_state(self.model, int(self.tokenizer.pad_token_id))
+
+    def _check_state(self) -> None:
+        """Refuse a model whose texts would be others in a batch than alone."""
+        if not self._keeps_its_state:
+            raise ModelError(
+                f"{self.name} keeps its state in a way that batches cannot follow.",
+                "Serve it, e.g. with transformers serve, and name the server (docs/teachers.md).",
+            )
 
     def _row(self, decoding: Decoding, number: int, prompt: str) -> Row:
         ids = self._prompt_ids(prompt, decoding)

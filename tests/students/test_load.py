@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
 import torch
 
-from distilwhy.config import Condition, LoraSettings, StudentSettings
-from distilwhy.errors import DataError, ModelError
+from distilwhy.config import Condition, LayerSettings, LoraSettings, StudentSettings
+from distilwhy.errors import DataError, MissingExtraError, ModelError
 from distilwhy.students.load import (
     CARD,
     StudentCard,
+    check_base,
     load_base,
     load_student,
     read_card,
     save_student,
 )
+from distilwhy.students.quantise import quantisation
 
 CARD_OF_ONE = StudentCard(
     base="hf:tiny",
@@ -88,3 +91,45 @@ def test_layers_that_do_not_exist(tiny_models: dict[str, Path]) -> None:
         with pytest.raises(ModelError, match="No adapter could be put on hf:") as caught:
             load_base(student)
         assert "lora.targets" in caught.value.remedy
+
+
+def test_quantised_weights_need_an_extra(
+    tiny_models: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "bitsandbytes", None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    student = StudentSettings(model=f"hf:{tiny_models['llama']}", lora=LoraSettings(bits=4))
+    for call in (check_base, load_base):
+        with pytest.raises(MissingExtraError, match=r"lora\.bits \(QLoRA\)") as caught:
+            call(student)
+        assert caught.value.remedy == "Run: pip install 'distilwhy[qlora]'"
+
+
+def test_how_weights_are_quantised() -> None:
+    told = quantisation().to_dict()
+    assert told["load_in_4bit"]
+    assert told["bnb_4bit_quant_type"] == "nf4"
+    assert told["bnb_4bit_use_double_quant"]
+
+
+def test_a_quantised_student_is_saved_as_it_was_trained(
+    tiny_models: dict[str, Path], tmp_path: Path
+) -> None:
+    pytest.importorskip("bitsandbytes")
+    settings = StudentSettings(
+        model=f"hf:{tiny_models['llama']}", layers=LayerSettings(), lora=LoraSettings(bits=4)
+    )
+    base = load_base(settings)
+    trained = [p for n, p in base.model.named_parameters() if p.requires_grad]
+    ids = torch.tensor([[5, 9, 31, 7, 12, 40, 3]])
+    before = base.model(input_ids=ids, labels=ids).loss
+    before.backward()
+    with torch.no_grad():
+        for parameter in trained:
+            parameter -= 0.1 * parameter.grad.sign()
+        expected = base.model.eval()(input_ids=ids).logits
+    save_student(tmp_path / "s", base.model, base.tokenizer, CARD_OF_ONE)
+    loaded, _ = load_student(tmp_path / "s", torch.float32)
+    assert loaded.model.config.num_hidden_layers == 1
+    with torch.no_grad():
+        torch.testing.assert_close(loaded.model(input_ids=ids).logits, expected, atol=1e-3, rtol=0)

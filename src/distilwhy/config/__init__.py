@@ -11,6 +11,7 @@ from distilwhy.config.experiment import (
     load_experiment,
 )
 from distilwhy.config.money import Budget, Prices
+from distilwhy.config.size import LayerSettings, LoraSettings
 from distilwhy.config.soft import SoftLoss, SoftSettings
 from distilwhy.config.teacher import (
     Contrast,
@@ -22,7 +23,6 @@ from distilwhy.config.teacher import (
 from distilwhy.config.training import (
     LARGEST_SEED,
     Condition,
-    LoraSettings,
     MethodSettings,
     StudentSettings,
     TrainingSettings,
@@ -35,6 +35,7 @@ __all__ = [
     "Condition",
     "Contrast",
     "Experiment",
+    "LayerSettings",
     "Limits",
     "LoraSettings",
     "MethodSettings",

@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
 from distilwhy.config.base import Precision, Settings
+from distilwhy.config.size import LayerSettings, LoraSettings
 from distilwhy.config.soft import SoftSettings
 from distilwhy.records import DataKind
 
 LARGEST_SEED = 2**32 - 1  # numpy takes no larger one
-
-
-class LoraSettings(Settings):
-    """Low-rank adaptation by peft (Hu et al. 2021, arXiv 2106.09685)."""
-
-    rank: int = Field(16, ge=1, description="Rank of the update matrices.")
-    scale: int = Field(32, gt=0, description="peft's lora_alpha.")
-    dropout: float = Field(0.0, ge=0, lt=1, description="Dropout on the update's input.")
-    targets: str | tuple[str, ...] = Field("all-linear", description="Layers adapted, by name.")
 
 
 class StudentSettings(Settings):
@@ -27,12 +19,21 @@ class StudentSettings(Settings):
 
     model: str = Field(description="Model string, e.g. hf:google/t5-v1_1-base.")
     lora: LoraSettings | None = Field(None, description="Train adapters instead of all weights.")
+    layers: LayerSettings | None = Field(
+        None, description="Keep only some of the model's layers; all when unset."
+    )
     name: str | None = Field(None, description="Short name in tables; the model's own when unset.")
 
     @property
     def label(self) -> str:
         """The student's short name in tables and folder names."""
-        return self.name or self.model.rsplit("/", 1)[-1].rsplit(":", 1)[-1]
+        model = self.model.rsplit("/", 1)[-1].rsplit(":", 1)[-1]
+        return self.name or (f"{model}, {self.layers.label}" if self.layers else model)
+
+    @field_validator("layers", mode="before")
+    @classmethod
+    def _short_form(cls, value: Any) -> Any:
+        return {"keep": value} if isinstance(value, str | list | tuple) else value
 
 
 class MethodSettings(Settings):

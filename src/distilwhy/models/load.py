@@ -21,6 +21,7 @@ from transformers import (
     AutoModelForCausalLM,
     AutoModelForSeq2SeqLM,
     AutoTokenizer,
+    BitsAndBytesConfig,
     GgufConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
@@ -62,7 +63,9 @@ class LoadedModel:
         return bool(self.model.config.is_encoder_decoder)
 
 
-def load_model(name: str, dtype: torch.dtype = torch.float32) -> LoadedModel:
+def load_model(
+    name: str, dtype: torch.dtype = torch.float32, quantised: BitsAndBytesConfig | None = None
+) -> LoadedModel:
     """Load a model and its tokenizer.
 
     Weights come from safetensors or GGUF, never from pickles; code from the Hub is never run.
@@ -70,6 +73,7 @@ def load_model(name: str, dtype: torch.dtype = torch.float32) -> LoadedModel:
     Args:
         name: A model string, e.g. ``hf:google/t5-v1_1-base``, ``gguf:FILE``, ``embedded``.
         dtype: Precision of the weights.
+        quantised: How weights are held in fewer bits; ``None`` loads them dense.
 
     Raises:
         ModelError: When the model cannot be found or is not a language model.
@@ -87,6 +91,7 @@ def load_model(name: str, dtype: torch.dtype = torch.float32) -> LoadedModel:
                 use_safetensors=True,
                 trust_remote_code=False,
                 output_loading_info=True,
+                **({"quantization_config": quantised} if quantised else {}),
             )
             model, found = loaded
             tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)

@@ -39,10 +39,10 @@ def check_experiment(experiment: Experiment, cells: Sequence[Cell], base: Path |
     # A finished cell needs its base model no more, and looking for models takes seconds.
     unfinished = [cell for cell in cells if not manifest_path(cell.trained).is_file()]
     if unfinished:
-        from distilwhy.models.load import check_model
+        from distilwhy.students.load import check_base
 
-        for model in dict.fromkeys(cell.student.model for cell in unfinished):
-            check_model(model)
+        for student in dict.fromkeys(cell.student for cell in unfinished):
+            check_base(student)
 
 
 def check_texts(conditions: Sequence[Condition], annotations: Sequence[Annotation]) -> None:

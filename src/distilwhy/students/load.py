@@ -11,8 +11,10 @@ from pydantic import ValidationError
 from distilwhy.config import Condition, LoraSettings, StudentSettings
 from distilwhy.errors import Fault, ModelError, raise_faults
 from distilwhy.files import describe, read_json, write_json
-from distilwhy.models.load import LoadedModel, load_model, quiet
+from distilwhy.models.layers import check_layers, keep_layers
+from distilwhy.models.load import LoadedModel, check_model, load_model, quiet
 from distilwhy.records import Record
+from distilwhy.students.quantise import check_bits, merged, quantise
 
 CARD = "distilwhy.json"
 
@@ -40,15 +42,36 @@ class StudentCard(Record):
 
 
 def load_base(settings: StudentSettings) -> LoadedModel:
-    """Load a base model to train, in fp32, with fresh adapters where the settings ask for them.
+    """Load a base model to train, in fp32, as the settings ask for it.
+
+    With fewer layers, with fresh adapters, with the weights below these in fewer bits.
 
     Raises:
-        ModelError: When the model or the adapters' layers cannot be found.
+        ModelError: When the model, its layers or the adapters' layers cannot be found.
+        MissingExtraError: When it is to be quantised and bitsandbytes is not installed.
     """
     loaded = load_model(settings.model, torch.float32)
+    if settings.layers is not None:
+        loaded = keep_layers(loaded, settings.layers)
     if settings.lora is None:
         return loaded
+    if settings.lora.bits is not None:
+        loaded = quantise(loaded)
     return LoadedModel(loaded.name, with_lora(loaded, settings.lora), loaded.tokenizer)
+
+
+def check_base(settings: StudentSettings) -> None:
+    """Refuse a student that cannot be loaded, as far as that shows without its weights.
+
+    Raises:
+        ModelError: When the base model or one of the layers kept is not there.
+        MissingExtraError: When it is to be quantised and bitsandbytes is not installed.
+    """
+    check_model(settings.model)
+    if settings.layers is not None:
+        check_layers(settings.model, settings.layers)
+    if settings.lora is not None and settings.lora.bits is not None:
+        check_bits()
 
 
 def with_lora(loaded: LoadedModel, settings: LoraSettings) -> Any:
@@ -78,9 +101,9 @@ def with_lora(loaded: LoadedModel, settings: LoraSettings) -> Any:
 
 
 def save_student(folder: Path, model: Any, tokenizer: Any, card: StudentCard) -> None:
-    """Write a student as safetensors with its tokenizer and card; adapters are merged in."""
+    """Write a student as dense safetensors with its tokenizer and card; adapters are merged in."""
     if hasattr(model, "merge_and_unload"):
-        model = model.merge_and_unload()
+        model = merged(model)
     with quiet():
         model.save_pretrained(folder)
         tokenizer.save_pretrained(folder)

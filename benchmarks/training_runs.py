@@ -32,9 +32,9 @@ from distilwhy.students.rows import EncodedRow
 from distilwhy.students.views import ViewOptions, make_rows
 from distilwhy.training.arguments import training_arguments
 from distilwhy.training.batches import flatten
-from distilwhy.training.data import TrainingData
+from distilwhy.training.data import TrainingData, step_sampler
 from distilwhy.training.methods import Method, resolve_method
-from distilwhy.training.train import make_encoder, step_sampler
+from distilwhy.training.train import make_encoder
 from distilwhy.training.trainer import ViewTrainer
 
 UNTIMED = 2

@@ -183,6 +183,7 @@ class TrainingSummary(Record):
         precision: ``fp32`` or ``bf16``.
         parameters: Parameters of the model.
         trainable_parameters: Of these, trained ones.
+        memory: What was chosen to keep within ``training.memory_budget``; ``None`` without one.
         curve: Training curve.
     """
 
@@ -199,6 +200,7 @@ class TrainingSummary(Record):
     precision: str
     parameters: int
     trainable_parameters: int
+    memory: str | None = None
     curve: tuple[CurvePoint, ...] = ()
 
 

@@ -344,7 +344,7 @@ def test_a_very_long_wait_is_told(stub: Any, reply: Any) -> None:
 
 def test_a_server_that_refuses_for_long_is_told(stub: Any, reply: Any) -> None:
     stub.reply = lambda asked: reply(status=429)
-    patience = Patience(attempts=2, first_wait=0.01, longest_wait=0.01, busy_seconds=1)
+    patience = Patience(attempts=2, first_wait=0.01, longest_wait=0.01, busy_seconds=3)
     with pytest.raises(StageError, match="answered 429"):
         generate_all(asking(stub, patience), ["p"], PLAIN)
     assert len(stub.asked) > patience.attempts, "refusals are no failed attempts"

@@ -97,6 +97,12 @@ class TrainingSettings(Settings):
     )
     evaluations: int = Field(4, ge=1, description="Held-out evaluations over the run.")
     precision: Precision = Field("auto", description="bf16 where the machine does it well.")
+    memory_budget: float | None = Field(
+        None,
+        gt=0,
+        description="GiB that training may take; passes, recomputed activations and, where only "
+        "they fit, adapters are chosen by it.",
+    )
     gradient_checkpointing: bool = Field(
         False, description="Trade time for memory: recompute activations."
     )

@@ -9,13 +9,17 @@ from dataclasses import dataclass, replace
 
 from distilwhy.config import Condition, TrainingSettings
 from distilwhy.errors import ConfigError, DataError
+from distilwhy.models.precision import default_device
 from distilwhy.progress import say
 from distilwhy.records import Annotation
 from distilwhy.students.encode import Encoder
 from distilwhy.students.rows import EncodedRow
 from distilwhy.students.views import Row, ViewOptions, make_rows
-from distilwhy.training.batches import flatten
+from distilwhy.training.batches import StepSampler, flatten, passes_for
 from distilwhy.training.methods import Method
+
+PASS_TOKENS = {"cpu": 1024, "cuda": 16384}
+"""Tokens of a forward pass by device: more make it no faster, and cost memory."""
 
 
 def split_held_out(
@@ -113,3 +117,19 @@ def encode_data(
         )
     apart = flatten(encoded[len(training) :])[0]
     return TrainingData(rows, texts, groups, apart, len(training), len(held_out))
+
+
+def step_sampler(data: TrainingData, settings: TrainingSettings) -> StepSampler:
+    """Return which rows stand together in a run's steps and forward passes."""
+    lengths = [row.tokens for row in data.rows]
+    tokens = PASS_TOKENS[default_device().type]
+    passes = settings.micro_batches or passes_for(
+        lengths, len(data.groups), settings.batch_size, tokens
+    )
+    return StepSampler(
+        data.groups,
+        lengths,
+        batch_size=settings.batch_size,
+        micro_batches=passes,
+        seed=settings.seed,
+    )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from transformers import set_seed
@@ -17,7 +16,6 @@ from distilwhy.models.fusion import compile_layers, fuse_activations
 from distilwhy.models.load import LoadedModel, quiet_logs
 from distilwhy.models.packing import can_pack
 from distilwhy.models.precision import (
-    default_device,
     peak_model_memory_mb,
     precision_name,
     resolve_precision,
@@ -27,7 +25,6 @@ from distilwhy.records import TRAINING_SUMMARY, Annotation, TrainingSummary
 from distilwhy.students.encode import Encoder
 from distilwhy.students.load import StudentCard, load_base, save_student
 from distilwhy.training.arguments import training_arguments
-from distilwhy.training.batches import StepSampler, passes_for
 from distilwhy.training.callbacks import Cost, SaveMemory, Watch, curve_of
 from distilwhy.training.checkpoints import (
     CHECKPOINTS,
@@ -36,14 +33,12 @@ from distilwhy.training.checkpoints import (
     require_disk,
     step_of,
 )
-from distilwhy.training.data import TrainingData, encode_data, split_held_out
+from distilwhy.training.data import TrainingData, encode_data, split_held_out, step_sampler
+from distilwhy.training.memory import Fitted, fit_to_budget
 from distilwhy.training.methods import Method, resolve_method
 from distilwhy.training.soft import soft_term
 from distilwhy.training.soft_labels import SoftTerm
 from distilwhy.training.trainer import ViewTrainer
-
-PASS_TOKENS = {"cpu": 1024, "cuda": 16384}
-"""Tokens of a forward pass by device: more make it no faster, and cost memory."""
 
 
 def train(
@@ -78,20 +73,22 @@ def train(
     encoder = make_encoder(loaded, settings)
     training, held_out = split_held_out(annotations, settings.held_out, settings.seed)
     data = encode_data(training, held_out, method, condition, settings, encoder)
+    fitted = fit_to_budget(loaded, encoder, data, settings)
+    loaded, fitting = fitted.student, fitted.settings
     soft = soft_term(loaded, encoder, condition, method, data, training, soft_labels)
-    trainer, dtype = _make_trainer(loaded, method, settings, encoder, data, out, soft)
+    trainer, dtype = _make_trainer(loaded, method, fitting, encoder, data, out, soft)
     require_disk(loaded.model, out, trainer.args.save_strategy != "no")
     checkpoint = checkpoint_to_resume(out, (student, condition, settings), annotations)
     cost = Cost(trainer, checkpoint)
     trainer.add_callback(cost)
-    if settings.gradient_checkpointing:
+    if fitting.gradient_checkpointing:
         trainer.add_callback(SaveMemory())
     steps, before = trainer.args.max_steps, step_of(checkpoint)
     with progress_bar(f"train {condition.label}", steps, before) as advance:
         trainer.add_callback(Watch(advance))
         with disk_errors(out), quiet_logs():
             trainer.train(resume_from_checkpoint=checkpoint)
-    summary = _summary(trainer, data, dtype, cost.seconds, loaded.model)
+    summary = _summary(trainer, data, dtype, cost.seconds, fitted)
     with disk_errors(out):
         card = StudentCard(
             base=student.model,
@@ -121,22 +118,6 @@ def make_encoder(loaded: LoadedModel, settings: TrainingSettings) -> Encoder:
     )
     encoder.pack = encoder.pack and can_pack(loaded.model)
     return encoder
-
-
-def step_sampler(data: TrainingData, settings: TrainingSettings) -> StepSampler:
-    """Return which rows stand together in a run's steps and forward passes."""
-    lengths = [row.tokens for row in data.rows]
-    tokens = PASS_TOKENS[default_device().type]
-    passes = settings.micro_batches or passes_for(
-        lengths, len(data.groups), settings.batch_size, tokens
-    )
-    return StepSampler(
-        data.groups,
-        lengths,
-        batch_size=settings.batch_size,
-        micro_batches=passes,
-        seed=settings.seed,
-    )
 
 
 def _make_trainer(
@@ -178,8 +159,9 @@ def _make_trainer(
 
 
 def _summary(
-    trainer: ViewTrainer, data: TrainingData, dtype: torch.dtype, seconds: float, model: Any
+    trainer: ViewTrainer, data: TrainingData, dtype: torch.dtype, seconds: float, fitted: Fitted
 ) -> TrainingSummary:
+    model = fitted.student.model
     best = trainer.state.best_global_step or trainer.state.global_step
     return TrainingSummary(
         examples=data.examples,
@@ -195,5 +177,6 @@ def _summary(
         precision=precision_name(dtype),
         parameters=sum(p.numel() for p in model.parameters()),
         trainable_parameters=sum(p.numel() for p in model.parameters() if p.requires_grad),
+        memory=fitted.chosen,
         curve=curve_of(trainer.state),
     )

@@ -1,0 +1,115 @@
+"""Fitting a run into a memory budget: what is measured, and what is chosen from it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from distilwhy.config import Condition, StudentSettings, TrainingSettings
+from distilwhy.errors import ConfigError
+from distilwhy.files import read_json
+from distilwhy.records import Annotation
+from distilwhy.training.memory import GIB, PROCESS, Sizes, activation_bytes, choose
+from distilwhy.training.train import train
+
+SIZES = Sizes(
+    weights=0.5 * GIB,
+    largest=0.1 * GIB,
+    adapters=0.01 * GIB,
+    working=0,
+    kept=2**21,
+    kept_recomputing=2**17,
+    logits=2**17,
+)
+PASSES = {1: (4096, 1024), 2: (2048, 512), 4: (1024, 256)}
+
+
+def need(budget: float) -> tuple[int, bool, bool]:
+    choice = choose(budget * GIB, SIZES, PASSES, has_adapters=False)
+    assert choice.expected <= budget * GIB
+    return choice.micro_batches, choice.recompute, choice.adapters
+
+
+def test_the_cheapest_means_that_fits_is_chosen() -> None:
+    # Weights, gradients and two moments: 2 GiB; 8 GiB of activations in one pass, 2 in four.
+    assert need(20) == (1, False, False)
+    assert need(8) == (2, False, False)
+    assert need(6) == (4, False, False)
+    assert need(4.4) == (1, True, False)
+    assert need(3.7) == (2, True, False)
+    assert need(2) == (1, True, True)
+
+
+def test_expected_memory_by_hand() -> None:
+    choice = choose(100 * GIB, SIZES, PASSES, has_adapters=False)
+    state = 4 * 0.5 + 2 * 0.1
+    activations, logits = 4096 * 2**21 / GIB, 3 * 1024 * 2**17 / GIB
+    assert choice.expected / GIB == pytest.approx(
+        PROCESS / GIB + 1.1 * (state + activations + logits)
+    )
+
+
+def test_a_budget_below_all_is_refused_with_what_is_needed() -> None:
+    with pytest.raises(ConfigError, match=r"needs 1\.5 GiB with adapters"):
+        choose(1 * GIB, SIZES, PASSES, has_adapters=False)
+
+
+def test_activations_are_those_that_autograd_keeps() -> None:
+    class Model(torch.nn.Module):
+        """Two products: the second's input is kept, the first's is the batch itself."""
+
+        device = torch.device("cpu")
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.first = torch.nn.Linear(8, 16, bias=False)
+            self.head = torch.nn.Linear(16, 4, bias=False)
+
+        def get_output_embeddings(self) -> torch.nn.Linear:
+            return self.head
+
+        def forward(self, inputs: torch.Tensor, **ignored: object) -> object:
+            return type("Output", (), {"logits": self.head(torch.relu(self.first(inputs)))})
+
+    batch = {"inputs": torch.zeros(1, 5, 8), "select": torch.ones(1, 5, dtype=torch.bool)}
+    kept = activation_bytes(Model(), batch, torch.float32)
+    # Input 5 x 8; output of relu 5 x 16; its selected copy before the head 5 x 16. The place of
+    # the selected positions, int64 indices, is kept too.
+    floats = 4 * (5 * 8 + 5 * 16 + 5 * 16)
+    assert floats <= kept <= floats + 8 * 2 * 5
+
+
+@pytest.mark.parametrize("name", ["llama", "t5"])
+def test_a_run_within_a_budget(
+    name: str,
+    tiny_models: dict[str, Path],
+    tiny_annotations: list[Annotation],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    settings = TrainingSettings(max_steps=2, batch_size=4, memory_budget=0.8, evaluations=1)
+    summary = train(
+        tiny_annotations,
+        StudentSettings(model=f"hf:{tiny_models[name]}"),
+        Condition(),
+        settings,
+        tmp_path / "student",
+    )
+    assert summary.memory == "Memory budget 0.8 GiB: one pass a step; 0.7 GiB expected."
+    assert summary.memory in capsys.readouterr().err
+    assert read_json(tmp_path / "student" / "training.json")["memory"] == summary.memory
+
+
+def test_a_budget_that_cannot_be_met_ends_before_training(
+    tiny_models: dict[str, Path], tiny_annotations: list[Annotation], tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match=r"memory_budget 0\.1 GiB is too small"):
+        train(
+            tiny_annotations,
+            StudentSettings(model=f"hf:{tiny_models['llama']}"),
+            Condition(),
+            TrainingSettings(max_steps=2, memory_budget=0.1),
+            tmp_path / "student",
+        )

@@ -39,7 +39,7 @@ def test_the_cheapest_means_that_fits_is_chosen() -> None:
     assert need(6) == (4, False, False)
     assert need(4.4) == (1, True, False)
     assert need(3.7) == (2, True, False)
-    assert need(2) == (1, True, True)
+    assert need(2.3) == (1, True, True)
 
 
 def test_expected_memory_by_hand() -> None:

@@ -62,7 +62,7 @@ def test_all_faults_are_reported_together(tmp_path: Path) -> None:
         [
             "conditions.0.alpha: input should be less than or equal to 1",
             "unknown field 'conditions.0.bta'",
-            "seeds: tuple should have at least 1 item after validation, not 0",
+            "seeds: 0 given, at least 1 needed",
             "training.batch_size: input should be greater than or equal to 1",
             "training.learning_rate: input should be a valid number, unable to parse string as a "
             "number",

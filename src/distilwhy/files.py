@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, TextIO, TypeVar
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from distilwhy.errors import DataError, Fault, MissingExtraError, raise_faults
 
@@ -153,11 +154,23 @@ def describe(error: ValidationError) -> list[str]:
         if item["type"] == "too_short" and any(loc == p[: len(loc)] != p for p in places):
             continue  # pydantic counts only the sound ones of a list's entries
         place = ".".join(str(part) for part in item["loc"])
-        message = item["msg"].removeprefix("Value error, ")
+        message = _counted(item) or item["msg"].removeprefix("Value error, ")
         # A record is one line of its file, whose number is named already.
         message = message[:1].lower() + message[1:].replace(" at line 1 column ", " at column ")
         clauses.append(f"{place}: {message}" if place else message)
     return clauses
+
+
+def _counted(item: ErrorDetails) -> str | None:
+    """Say how many entries a list has and may have, in words that need no Python."""
+    if item["type"] not in ("too_long", "too_short"):
+        return None
+    told = item["ctx"]
+    bounds = {
+        "too_long": "at most {max_length} allowed",
+        "too_short": "at least {min_length} needed",
+    }
+    return f"{told['actual_length']} given, {bounds[item['type']].format(**told)}"
 
 
 def read_table(path: Path) -> list[tuple[str, dict[str, Any]]]:

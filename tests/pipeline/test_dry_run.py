@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from distilwhy.config import BackendSettings, Prices, TeacherSettings
+from distilwhy.errors import ConfigError
 from distilwhy.files import read_json, read_records
 from distilwhy.generators.base import Count, Generator
 from distilwhy.generators.open import open_count, open_generator
@@ -131,6 +132,12 @@ def test_a_server_is_not_asked_and_its_own_counts_improve_the_estimate(tmp_path:
     assert more.spent_usd == pytest.approx(
         prices.usd(before.prompt_tokens, before.completion_tokens)
     )
+
+
+def test_a_contrast_that_a_server_cannot_have_is_refused(tmp_path: Path) -> None:
+    settings = teacher("http://localhost:9/v1#m", contrast={})
+    with pytest.raises(ConfigError, match="cannot decode contrastively"):
+        forecast("mini", settings, tmp_path / "a.jsonl", limit=2)
 
 
 def test_a_sample_stands_for_all(tmp_path: Path) -> None:

@@ -103,6 +103,21 @@ def test_stored_likelihoods_are_replayed(tmp_path: Path) -> None:
     assert chosen(result) == "Rain is made of water."
 
 
+def test_texts_with_likelihoods_serve_other_selections(tmp_path: Path) -> None:
+    sums = {LOOP: -1.0, WRONG: -2.0, "Rain is made of water.": -5.0}
+    asked = teacher(*sums, likelihoods=sums)
+    run(asked, tmp_path / "t.jsonl", selection="likelihood")
+    silent = teacher()
+    result = run(silent, tmp_path / "t.jsonl", selection="gates")
+    assert chosen(result) == "Rain is made of water."
+    assert silent.calls == []
+    replay = RecordedGenerator(tmp_path / "t.jsonl")
+    again = annotate([EXAMPLE], replay, RATIONALE, seed=0, store_path=tmp_path / "again.jsonl")
+    assert list(again.annotations) == [
+        found.model_copy(update={"teacher": replay.name}) for found in result.annotations
+    ]
+
+
 def test_teacher_without_likelihoods_is_refused_at_the_first_text(tmp_path: Path) -> None:
     generator = teacher("One.", "Two.", "Three.")
     with pytest.raises(ConfigError, match=r"^scripted gives no likelihoods, so samples cannot be"):
@@ -144,6 +159,14 @@ def test_more_samples_later_ask_only_for_the_new_ones(tmp_path: Path) -> None:
 def test_samples_need_a_temperature() -> None:
     with pytest.raises(ValidationError, match="samples above 1 need a temperature above 0"):
         TeachingSettings(samples=2)
+
+
+def test_a_contrast_that_no_text_would_have_is_refused() -> None:
+    fields = {"contrast": {}, "rationales_from": "own_answer", "steps": ("rationale",)}
+    with pytest.raises(ValidationError, match="contrast needs step 'counterfactual'"):
+        TeachingSettings.model_validate(fields)
+    TeachingSettings.model_validate(fields | {"rejected": "label"})
+    TeachingSettings.model_validate(fields | {"steps": ("rationale", "counterfactual")})
 
 
 def test_faults_of_methods_are_reported_together() -> None:

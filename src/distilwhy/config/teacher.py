@@ -138,6 +138,10 @@ class TeachingSettings(Settings):
             and self.temperature == 0,
             "rationales_from 'own_answer' needs step 'rationale'": own
             and "rationale" not in self.steps,
+            "contrast needs step 'counterfactual', or rationales of the labels": self.contrast
+            is not None
+            and "counterfactual" not in self.steps
+            and ("rationale" not in self.steps or (own and self.rejected == "drop")),
             "selection 'agreement' needs rationales_from 'own_answer'": not own
             and self.selection == "agreement",
             "own_steps: two have the same name": len(set(names)) < len(names),

@@ -23,6 +23,10 @@ LOCAL_KINDS = ("hf", "gguf")
 """Kinds of models that run on this machine, so that trying them costs no money."""
 
 
+SERVER_KINDS = ("http", "https", "ollama", "openai")
+"""Kinds of models on a server, which tells no probabilities but those of the tokens written."""
+
+
 def open_generator(model: str, settings: BackendSettings | None = None) -> Generator:
     """Return the generator that a model string names, loaded and ready.
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict
+from collections.abc import Container, Iterable, Iterator
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 
@@ -54,6 +54,24 @@ def text_key(prompt: str, teacher: str, decoding: Decoding) -> str:
             del settings[name]
     against = [prompt.against] if isinstance(prompt, ContrastedPrompt) else []
     return sha256_json([prompt, teacher, settings, *against])
+
+
+def stored_key(prompt: str, teacher: str, decoding: Decoding, stored: Container[str]) -> str:
+    """Return the key under which a text is stored, or is to be.
+
+    A text that was drawn with its likelihood serves as well where none is wanted.
+
+    Args:
+        prompt: The whole prompt.
+        teacher: The teacher's model string.
+        decoding: How the text is decoded.
+        stored: Keys that are there.
+    """
+    key = text_key(prompt, teacher, decoding)
+    if decoding.logprobs or decoding.temperature == 0 or key in stored:
+        return key
+    richer = text_key(prompt, teacher, replace(decoding, logprobs=True))
+    return richer if richer in stored else key
 
 
 class RecordedGenerator:
@@ -126,7 +144,7 @@ def _in_store(
     texts: dict[str, StoredText], teachers: tuple[str, ...], prompt: str, decoding: Decoding
 ) -> Generated | None:
     for teacher in teachers:
-        row = texts.get(text_key(prompt, teacher, decoding))
+        row = texts.get(stored_key(prompt, teacher, decoding, texts))
         if row is not None:
             return Generated(
                 row.text, row.finish, row.prompt_tokens, row.completion_tokens, row.logprob

@@ -46,18 +46,21 @@ def forecast(
     Raises:
         UserError: When the task, the teacher or the settings cannot be used.
     """
-    from distilwhy.generators.open import LOCAL_KINDS, open_count
+    from distilwhy.generators.open import LOCAL_KINDS, SERVER_KINDS, open_count
+    from distilwhy.teaching.asking import no_contrast
     from distilwhy.teaching.forecast import forecast as forecast_texts
 
     out = Path(out)
-    local = parse_model(teacher.model).kind in LOCAL_KINDS
+    kind = parse_model(teacher.model).kind
+    if teacher.contrast is not None and kind in SERVER_KINDS:
+        raise no_contrast(teacher.model)
     return forecast_texts(
         task_examples(task, split, limit, seed, base, out),
         teacher,
         seed=seed,
         store_path=store_path(out),
         count=open_count(teacher.model),
-        measure=partial(_measure, teacher) if local else None,
+        measure=partial(_measure, teacher) if kind in LOCAL_KINDS else None,
     )
 
 

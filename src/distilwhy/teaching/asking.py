@@ -10,7 +10,7 @@ from typing import Protocol
 
 from distilwhy.errors import ConfigError, StoppedError, UserError
 from distilwhy.generators.base import Decoding, Generated, Generator, can_contrast
-from distilwhy.generators.recorded import StoredText, text_key
+from distilwhy.generators.recorded import StoredText, stored_key
 from distilwhy.teaching.admission import Admission, Interrupt
 from distilwhy.teaching.ledger import Tokens
 from distilwhy.teaching.refusals import Refusals
@@ -57,7 +57,7 @@ class TextSource(Protocol):
         """Keys of requests that the teacher refused in this run; their texts are empty."""
 
     def key(self, prompt: str, decoding: Decoding) -> str:
-        """Return the key of a request, see :func:`text_key`."""
+        """Return the key of a request, see :func:`stored_key`."""
 
     def get(self, key: str) -> StoredText | None:
         """Return the text that is there already, if there is one."""
@@ -88,7 +88,7 @@ class StoredTeacher:
 
     def key(self, prompt: str, decoding: Decoding) -> str:
         """See :class:`TextSource`."""
-        return text_key(prompt, self.name, decoding)
+        return stored_key(prompt, self.name, decoding, self.store)
 
     def get(self, key: str) -> StoredText | None:
         """See :class:`TextSource`."""
@@ -193,10 +193,7 @@ class StoredTeacher:
     def _check_contrast(self, requests: Iterable[Request]) -> None:
         contrasted = any(request.decoding.contrast for request in requests)
         if contrasted and not can_contrast(self._generator):
-            raise ConfigError(
-                f"{self.name} cannot decode contrastively.",
-                "Leave contrast out, or take a local teacher.",
-            )
+            raise no_contrast(self.name)
 
     def _check_likelihood(self, decoding: Decoding, generated: Generated) -> None:
         if decoding.logprobs and generated.logprob is None:
@@ -204,6 +201,13 @@ class StoredTeacher:
                 f"{self.name} gives no likelihoods, so samples cannot be selected by them.",
                 "Set selection: gates, or take a teacher that gives likelihoods.",
             )
+
+
+def no_contrast(name: str) -> ConfigError:
+    """Return the refusal of a teacher that cannot decode contrastively."""
+    return ConfigError(
+        f"{name} cannot decode contrastively.", "Leave contrast out, or take a local teacher."
+    )
 
 
 @contextmanager

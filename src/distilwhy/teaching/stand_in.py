@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from distilwhy.generators.base import Count, Decoding
-from distilwhy.generators.recorded import StoredText, text_key
+from distilwhy.generators.recorded import StoredText, stored_key
 from distilwhy.prompts.library import WorkedExample
 from distilwhy.prompts.wording import last_block
 from distilwhy.records import Example, Family
@@ -85,7 +85,7 @@ class StandIn:
 
     def key(self, prompt: str, decoding: Decoding) -> str:
         """See :class:`TextSource`."""
-        key = text_key(prompt, self.name, decoding)
+        key = stored_key(prompt, self.name, decoding, self._stored)
         if (row := self._stored.get(key)) is not None:
             self.known[key] = Known(row.step, _bytes(prompt), row.prompt_tokens)
         return key

@@ -107,6 +107,9 @@ class TextStore:
             )
         self.write_ledger()
 
+    def __contains__(self, key: object) -> bool:
+        return key in self._places
+
     def get(self, key: str) -> StoredText | None:
         """Return the text stored under a key, if there is one."""
         place = self._places.get(key)

@@ -138,6 +138,7 @@ def test_what_is_short_of_a_label_stays_balanced(make_asking: Any, tmp_path: Pat
 @given(
     n=st.integers(1, 12),
     validation=st.integers(0, 6),
+    test=st.integers(0, 5),
     refused=st.sets(st.integers(0, 25)),
     seed=st.integers(0, 3),
 )
@@ -146,21 +147,24 @@ def test_every_outcome_is_balanced(
     tmp_path_factory: pytest.TempPathFactory,
     n: int,
     validation: int,
+    test: int,
     refused: set[int],
     seed: int,
 ) -> None:
-    asking = make_asking(
-        "yes_no", seed, n=n, validation=validation, requests=2 * (n + validation), samples=1
-    )
+    wanted = {"n": n, "validation": validation, "test": test}
+    asking = make_asking("yes_no", seed, **wanted, requests=2 * sum(wanted.values()), samples=1)
     growth = run(asking, yes_no_teacher(refuse=refused), tmp_path_factory.mktemp("g"))
-    for split in (growth.train, growth.validation):
+    splits = (growth.train, growth.validation, growth.test)
+    for split in splits:
         counts = Counter(item.answer for item in split)
         assert abs(counts["yes"] - counts["no"]) <= 1
     report = growth.report
-    assert report.kept == len(growth.train) + len(growth.validation) <= report.wanted
+    assert report.kept == sum(map(len, splits)) <= report.wanted
+    assert len({example.id for split in splits for example in split}) == report.kept
     assert sum(report.reasons.values()) + report.kept == report.requested
     if not refused:
         assert report.whole
+        assert [len(split) for split in splits] == [n, validation, test]
 
 
 class Killed(Exception):

@@ -67,16 +67,21 @@ def test_the_result_is_an_ordinary_task(
 ) -> None:
     out = tmp_path / "swimmers"
     report = grow(
-        "Which animals swim.", out, teacher=settings(validation=2), seeds=seeds, generator=teacher()
+        "Which animals swim.",
+        out,
+        teacher=settings(validation=2, test=2),
+        seeds=seeds,
+        generator=teacher(),
     )
-    assert (report.kept, report.whole) == (8, True)
+    assert (report.kept, report.whole) == (10, True)
     task = load_task(str(out / "task.yaml"))
     assert (task.name, task.family) == ("swimmers", "yes_no")
     train, validation = task.load("train"), task.load("validation")
-    assert (len(train), len(validation)) == (6, 2)
+    test = task.load("test")
+    assert (len(train), len(validation), len(test)) == (6, 2, 2)
     assert sorted(str(item.answer) for item in train) == ["no"] * 3 + ["yes"] * 3
     assert train[0].id.startswith("swimmers-")
-    assert read_json(out / "report.json")["kept"] == 8
+    assert read_json(out / "report.json")["kept"] == 10
     assert (tmp_path / "swimmers.manifest.json").is_file()
     annotations = stages.generate(
         str(out / "task.yaml"),
@@ -132,6 +137,8 @@ def test_the_task_s_test_examples_are_kept_clear_of(tmp_path: Path) -> None:
     rejected = read_records(tmp_path / "out" / "more" / "rejects.jsonl", Rejected)
     twins = {item.detail for item in rejected if item.reason == "near-duplicate of a test"}
     assert twins == {"1.00 like r3", "1.00 like r5"}
+    with pytest.raises(ConfigError, match="The task has a test split"):
+        grow("Mail.", tmp_path / "no", teacher=settings(test=2), task=fields, generator=teacher())
     task = load_task(str(tmp_path / "out" / "more" / "task.yaml"))
     assert [item.id for item in task.load("test")] == ["r3", "r4", "r5"]
     assert task.load("train")[0].choices == ("delivery", "billing", "other")

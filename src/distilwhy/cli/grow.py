@@ -28,6 +28,9 @@ Against = Annotated[
 ]
 Wanted = Annotated[int | None, typer.Option(help="Training examples wanted (100).")]
 Validation = Annotated[int | None, typer.Option(help="Validation examples wanted besides (0).")]
+Test = Annotated[
+    int | None, typer.Option(help="Test examples wanted besides, where --task gives none (0).")
+]
 Requests = Annotated[
     int | None, typer.Option(help="Questions asked for at most (10 for each wanted).")
 ]
@@ -53,6 +56,7 @@ def grow(
     against: Against = None,
     n: Wanted = None,
     validation: Validation = None,
+    test: Test = None,
     requests: Requests = None,
     samples: Samples = None,
     agreement: Agreement = None,

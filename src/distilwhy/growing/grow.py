@@ -47,6 +47,7 @@ class Growth:
     Args:
         train: Its training examples.
         validation: Its validation examples.
+        test: Its test examples, where some were wanted.
         rejected: The questions that were not kept, in the order of the requests.
         report: What was kept and why.
         cost: Texts, tokens and seconds.
@@ -54,6 +55,7 @@ class Growth:
 
     train: list[Example]
     validation: list[Example]
+    test: list[Example]
     rejected: list[Rejected]
     report: GrowthReport
     cost: TeachingCost
@@ -245,13 +247,11 @@ def _harvest(garden: _Garden, cost: TeachingCost) -> Growth:
             chosen.append((item.example, votes))
         else:
             garden.rejected.append(item.rejected(SURPLUS))
-    train, validation = _split([example for example, _ in chosen], sizes, garden)
+    splits = _split([example for example, _ in chosen], sizes, garden)
     if not shape.labels:
-        train = place_answers(train, garden.asking.seed, "train")
-        validation = place_answers(validation, garden.asking.seed, "validation")
-    splits = {"train": counts_of(train, shape.labels)}
-    if settings.validation:
-        splits["validation"] = counts_of(validation, shape.labels)
+        splits = {
+            name: place_answers(rows, garden.asking.seed, name) for name, rows in splits.items()
+        }
     shares = [votes.favourable / votes.samples for _, votes in chosen]
     report = GrowthReport(
         wanted=settings.wanted,
@@ -259,26 +259,43 @@ def _harvest(garden: _Garden, cost: TeachingCost) -> Growth:
         requested=garden.requested.total(),
         most_requests=settings.most_requests,
         reasons=count_reasons(garden.rejected),
-        splits=splits,
+        splits={name: counts_of(rows, shape.labels) for name, rows in splits.items()},
         agreement=sum(shares) / len(shares) if shares else None,
     )
     rejected = sorted(garden.rejected, key=lambda item: item.request)
-    return Growth(train, validation, rejected, report, cost)
+    return Growth(
+        splits["train"],
+        splits.get("validation", []),
+        splits.get("test", []),
+        rejected,
+        report,
+        cost,
+    )
 
 
 def _split(
     examples: Sequence[Example], sizes: Mapping[str, int], garden: _Garden
-) -> tuple[list[Example], list[Example]]:
-    """Draw the validation examples, as many of each label as can be, and return both splits."""
+) -> dict[str, list[Example]]:
+    """Draw the splits wanted, as many of each label as can be; the rest is for training."""
     settings, seed = garden.asking.settings, garden.asking.seed
-    n = len(examples) * settings.validation // settings.wanted
-    # Labels with one more example give one more, so that both splits stay balanced.
-    ranked = sorted(garden.labels, key=lambda label: -sizes[label])
-    held = spread(n, ranked)
-    drawn: set[str] = set()
-    for label in ranked:
-        names = [example.id for example in examples if garden.label(example) == label]
-        names.sort(key=lambda name: stable_number(seed, "validation", name))
-        drawn.update(names[: held[label]])
-    train = [example for example in examples if example.id not in drawn]
-    return train, [example for example in examples if example.id in drawn]
+    left = {
+        label: [example for example in examples if garden.label(example) == label]
+        for label in garden.labels
+    }
+    place = {example.id: number for number, example in enumerate(examples)}
+    splits: dict[str, list[Example]] = {"train": []}
+    for split, wanted in (("validation", settings.validation), ("test", settings.test)):
+        if not wanted:
+            continue
+        # Labels with one more example give one more, so that all splits stay balanced.
+        ranked = sorted(garden.labels, key=lambda label: -len(left[label]))
+        held = spread(len(examples) * wanted // settings.wanted, ranked)
+        drawn: list[Example] = []
+        for label in ranked:
+            left[label].sort(key=lambda example: stable_number(seed, split, example.id))
+            drawn += left[label][: held[label]]
+            left[label] = left[label][held[label] :]
+        splits[split] = sorted(drawn, key=lambda example: place[example.id])
+    rest = [example for rows in left.values() for example in rows]
+    splits["train"] = sorted(rest, key=lambda example: place[example.id])
+    return splits

@@ -14,6 +14,9 @@ class GrowingSettings(ModelSettings):
 
     n: int = Field(100, ge=1, description="Training examples wanted.")
     validation: int = Field(0, ge=0, description="Validation examples wanted besides.")
+    test: int = Field(
+        0, ge=0, description="Test examples wanted besides, where no task gives them."
+    )
     requests: int | None = Field(
         None, ge=1, description="Questions asked for at most; 10 for each wanted one when unset."
     )
@@ -36,7 +39,7 @@ class GrowingSettings(ModelSettings):
     @property
     def wanted(self) -> int:
         """All examples wanted."""
-        return self.n + self.validation
+        return self.n + self.validation + self.test
 
     @property
     def most_requests(self) -> int:

@@ -79,6 +79,11 @@ def grow(
     examples = read_seeds(Path(seeds) if seeds else None, found, seed)
     shape = shape_of(examples)
     test = test_examples(found) if found else []
+    if test and settings.test:
+        raise ConfigError(
+            "The task has a test split, which becomes that of the grown task.",
+            "Leave --test out.",
+        )
     others = [example for path in avoided for example in read_against(path, found)]
     asking = Asking(_description(description), examples, shape, settings, seed)
     fixed = _fixed(asking, test, others)
@@ -151,7 +156,7 @@ def _description(given: PathLike) -> str:
 
 def _write(out: Path, growth: Growth, test: Sequence[Example], shape: Shape) -> None:
     """Write the task file, its splits, and what was found on the way."""
-    splits = {"train": growth.train, "validation": growth.validation, "test": test}
+    splits = {"train": growth.train, "validation": growth.validation, "test": test or growth.test}
     files = {split: f"{split}.jsonl" for split, examples in splits.items() if examples}
     for split, name in files.items():
         with atomic_text(out / name) as stream:

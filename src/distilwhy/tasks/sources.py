@@ -244,10 +244,13 @@ def _placed(rows: Iterable[Mapping[str, Any]], place: str) -> list[PlacedRow]:
 
 
 def _no_split(split: str, where: str, known: Iterable[str]) -> ConfigError:
-    return ConfigError(
-        f"There is no {split} split in {where}.",
-        f"It has: {', '.join(known) or 'none'}. Training holds out rows of train by itself.",
+    has = f"It has: {', '.join(known) or 'none'}."
+    remedy = (
+        "Name a file for it in the task's source, e.g. source: {train: ..., test: test.jsonl}."
+        if split == "test"
+        else "Training holds out rows of train by itself."
     )
+    return ConfigError(f"There is no {split} split in {where}.", f"{has} {remedy}")
 
 
 def _datasets() -> Any:

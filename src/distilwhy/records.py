@@ -12,6 +12,10 @@ Family = Literal["multiple_choice", "nli", "yes_no"]
 DataKind = Literal["unrevised", "revised"]
 """Which explanation a student learns from: the teacher's rationale, or its revision."""
 
+Control = Literal["shuffled", "empty", "function_words"]
+"""What is done to explanations to see whether it is they that help: each question gets those of
+another, none at all, or its own without content words."""
+
 TRAINING_SUMMARY = "training.json"
 """File in a student's folder that holds its :class:`TrainingSummary`."""
 

@@ -11,7 +11,7 @@ import torch
 
 from distilwhy.config import Condition, PredictionSettings, TeachingSettings
 from distilwhy.errors import ModelError, StageError
-from distilwhy.files import write_json
+from distilwhy.files import read_json, write_json
 from distilwhy.generators.base import Decoding
 from distilwhy.generators.scripted import ScriptedGenerator
 from distilwhy.inference.predict import ask_teacher, factual_rationale, predict
@@ -241,3 +241,29 @@ def test_a_prompt_left_unanswered_is_a_fault(questions: list[Example], tmp_path:
 
     with pytest.raises(StageError, match="2 prompts unanswered"):
         ask_teacher(Silent(answer), questions, TEACHING, seed=0, store_path=tmp_path / "t.jsonl")
+
+
+def test_swapped_tags_ask_each_by_the_other(student: Student, questions: list[Example]) -> None:
+    folder = student("llama", "predict", "explain")
+    learnt = predict(folder, questions, SETTINGS).predictions
+    swapped = predict(folder, questions, SETTINGS.model_copy(update={"tags": "swapped"}))
+    loaded = load_model(f"hf:{folder}")
+    for example, plainly, other in zip(questions, learnt, swapped.predictions, strict=True):
+        assert other.answer_text == plain(loaded, source_text("explain", example))[0].strip()
+        assert other.answer_text == (plainly.rationale or "")
+        assert (other.rationale or "") == plainly.answer_text
+
+
+def test_a_student_of_one_text_is_asked_by_another_tag(
+    student: Student, questions: list[Example]
+) -> None:
+    folder = student("llama", "factual", "factual")
+    with pytest.raises(ModelError, match=r"learnt the tag \[factual\] only"):
+        predict(folder, questions, SETTINGS.model_copy(update={"tags": "swapped"}))
+    card = read_json(folder / CARD)
+    write_json(folder / CARD, {**card, "weights": {"factual": 1.0, "counterfactual": 1.0}})
+    swapped = predict(folder, questions, SETTINGS.model_copy(update={"tags": "swapped"}))
+    loaded = load_model(f"hf:{folder}")
+    for example, other in zip(questions, swapped.predictions, strict=True):
+        text = plain(loaded, source_text("counterfactual", example))[0]
+        assert (other.answer_text, other.rationale) == (text.strip(), None)

@@ -7,16 +7,15 @@ from collections import Counter
 
 import pytest
 
+from distilwhy.draws import draw, stable_number
 from distilwhy.errors import DataError
 from distilwhy.prompts.library import load_prompts
 from distilwhy.records import Example
 from distilwhy.teaching.draws import (
     adjective_pool,
-    draw,
     draw_adjectives,
     draw_flaw,
     draw_wrong_choice,
-    stable_number,
 )
 
 ADJECTIVES = load_prompts("multiple_choice").adjectives

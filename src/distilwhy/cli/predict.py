@@ -32,6 +32,9 @@ def predict(
     max_new_tokens: Annotated[int | None, typer.Option(help="Token limit of one text.")] = None,
     precision: Annotated[str | None, typer.Option(help="Precision: auto, fp32 or bf16.")] = None,
     rationales: Annotated[bool, typer.Option(help="Also write rationales.")] = True,
+    swap_tags: Annotated[
+        bool, typer.Option("--swap-tags", help="A control: ask by the other view's tag.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Ask a trained student a task's questions."""
@@ -44,6 +47,7 @@ def predict(
         max_new_tokens=max_new_tokens,
         precision=precision,
         rationales=rationales,
+        tags="swapped" if swap_tags else None,
     )
     predictions = stages.predict(
         student,

@@ -3,28 +3,49 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from distilwhy.cli.shared import Json, set_options, settings_of, show
+
+if TYPE_CHECKING:
+    from distilwhy.records import TrainingSummary
+
+ConditionFile = Annotated[
+    Path | None,
+    typer.Option(help="YAML file with a condition's fields, which options beside it change."),
+]
+Control = Annotated[
+    str | None,
+    typer.Option(help="Spoil explanations: shuffled, empty or function_words."),
+]
+CounterfactualForm = Annotated[
+    str | None, typer.Option(help="Wrong rationale in the input or in the decoder (SCOTT).")
+]
+WrongChoices = Annotated[str | None, typer.Option(help="Wrong choices a question: one or all.")]
+LoraBits = Annotated[
+    int | None, typer.Option(help="Hold the base model in 4 bits meanwhile (QLoRA).")
+]
+Layers = Annotated[
+    str | None, typer.Option(help="Layers kept: every_second, or numbers as in 0,2,4.")
+]
+Method = Annotated[str | None, typer.Option(help="Training method; multitask when unset.")]
 
 
 def train(
     annotations: Annotated[Path, typer.Option(help="Annotations file, training examples only.")],
     student: Annotated[str, typer.Option(help="Base model, e.g. hf:NAME, a folder, embedded.")],
     out: Annotated[Path, typer.Option(help="Folder to write the student to.")],
-    method: Annotated[str, typer.Option(help="Training method, e.g. multitask.")] = "multitask",
-    data: Annotated[str, typer.Option(help="Learn from unrevised or revised.")] = "unrevised",
+    condition: ConditionFile = None,
+    method: Method = None,
+    data: Annotated[str | None, typer.Option(help="Learn from unrevised or revised.")] = None,
     alpha: Annotated[float | None, typer.Option(help="Weight of predict, 0 to 1.")] = None,
     beta: Annotated[float | None, typer.Option(help="Weight of factual, 0 to 1.")] = None,
     gamma: Annotated[float | None, typer.Option(help="Weight of multitask, 0 to 1.")] = None,
-    counterfactual_form: Annotated[
-        str | None, typer.Option(help="Wrong rationale in the input or in the decoder (SCOTT).")
-    ] = None,
-    wrong_choices: Annotated[
-        str | None, typer.Option(help="Wrong choices a question: one or all.")
-    ] = None,
+    control: Control = None,
+    counterfactual_form: CounterfactualForm = None,
+    wrong_choices: WrongChoices = None,
     epochs: Annotated[float | None, typer.Option(help="Passes over the examples.")] = None,
     max_steps: Annotated[int | None, typer.Option(help="Stop after so many steps.")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Peak learning rate.")] = None,
@@ -35,6 +56,8 @@ def train(
     evaluations: Annotated[int | None, typer.Option(help="Held-out evaluations.")] = None,
     precision: Annotated[str | None, typer.Option(help="Precision: auto, fp32 or bf16.")] = None,
     lora_rank: Annotated[int | None, typer.Option(help="Train adapters of this rank.")] = None,
+    lora_bits: LoraBits = None,
+    layers: Layers = None,
     seed: Annotated[int | None, typer.Option(help="Seed of everything random.")] = None,
     as_json: Json = False,
 ) -> None:
@@ -48,6 +71,7 @@ def train(
         alpha=alpha,
         beta=beta,
         gamma=gamma,
+        control=control,
         counterfactual_form=counterfactual_form,
         wrong_choices=wrong_choices,
     )
@@ -63,18 +87,40 @@ def train(
         precision=precision,
         seed=seed,
     )
-    lora = {"lora": {"rank": lora_rank}} if lora_rank is not None else {}
+    lora = set_options(rank=lora_rank, bits=lora_bits)
+    base = set_options(model=student, lora=lora or None, layers=_layers(layers))
     summary = stages.train(
         annotations,
         out,
-        student=settings_of(StudentSettings, {"model": student, **lora}, "train"),
-        condition=settings_of(Condition, chosen, "train"),
+        student=settings_of(StudentSettings, base, "train"),
+        condition=settings_of(Condition, {**_fields(condition), **chosen}, "train"),
         settings=settings_of(TrainingSettings, training, "train"),
     )
-    show(
-        summary,
-        as_json,
+    show(summary, as_json, _told(summary, out))
+
+
+def _told(summary: TrainingSummary, out: Path) -> str:
+    return (
         f"{out}: {summary.steps} steps on {summary.examples} examples in {summary.seconds:.0f} s "
         f"({summary.tokens_per_second:.0f} tokens/s, {summary.precision}, "
-        f"{summary.peak_memory_mb / 1024:.1f} GiB); kept step {summary.best_step}.",
+        f"{summary.peak_memory_mb / 1024:.1f} GiB); kept step {summary.best_step}."
     )
+
+
+def _fields(condition: Path | None) -> dict[str, Any]:
+    """Return the fields that a condition's file sets."""
+    if condition is None:
+        return {}
+    from distilwhy.config import Condition, read_yaml, validate
+
+    values = read_yaml(condition)
+    validate(Condition, values, str(condition))
+    fields: dict[str, Any] = values
+    return fields
+
+
+def _layers(text: str | None) -> str | list[str] | None:
+    """Return layers as settings take them: a name, or the numbers between commas."""
+    if text is None or not text[:1].isdigit():
+        return text
+    return [part.strip() for part in text.split(",")]

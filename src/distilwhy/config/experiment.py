@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -19,6 +19,11 @@ class PredictionSettings(Settings):
     max_new_tokens: int = Field(120, ge=1, description="Token limit of one text.")
     rationales: bool = Field(True, description="Also generate rationales where a pass is separate.")
     precision: Precision = Field("auto", description="bf16 where the machine does it well.")
+    tags: Literal["learnt", "swapped"] = Field(
+        "learnt",
+        description="Ask by the tags learnt, or, as a control, for the answer by the explanation's "
+        "tag and the other way round.",
+    )
 
 
 class Limits(Settings):
@@ -44,6 +49,9 @@ class Experiment(Settings):
     limits: Limits = Field(Limits(), description="Subset sizes.")
     training: TrainingSettings = Field(TrainingSettings(), description="Training.")
     prediction: PredictionSettings = Field(PredictionSettings(), description="Prediction.")
+    swapped_tags: bool = Field(
+        False, description="Also ask each student with its tags swapped, as a control."
+    )
     ask_teacher: bool = Field(
         True, description="Also measure the teacher's own accuracy, without the gold answer."
     )

@@ -9,7 +9,7 @@ from pydantic import Field, field_validator
 from distilwhy.config.base import Precision, Settings
 from distilwhy.config.size import LayerSettings, LoraSettings
 from distilwhy.config.soft import SoftSettings
-from distilwhy.records import DataKind
+from distilwhy.records import Control, DataKind
 
 LARGEST_SEED = 2**32 - 1  # numpy takes no larger one
 
@@ -60,6 +60,11 @@ class Condition(MethodSettings):
     """A method on a kind of data."""
 
     data: DataKind = Field("unrevised", description="Learn from rationales or from revisions.")
+    control: Control | None = Field(
+        None,
+        description="Learn from spoiled explanations, to see whether the reasons help: those of "
+        "another question (shuffled), empty ones, or without content words (function_words).",
+    )
     soft: SoftSettings | None = Field(
         None, description="Learn from a local teacher's distributions too (docs/training.md)."
     )
@@ -71,7 +76,8 @@ class Condition(MethodSettings):
     def label(self) -> str:
         """The condition's name in tables, e.g. ``multitask : unrevised``."""
         soft = f" + {self.soft.loss}" if self.soft else ""
-        return self.name or f"{self.method} : {self.data}{soft}"
+        control = f", control {self.control.replace('_', ' ')}" if self.control else ""
+        return self.name or f"{self.method} : {self.data}{soft}{control}"
 
 
 class TrainingSettings(Settings):

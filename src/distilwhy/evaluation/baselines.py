@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+from distilwhy.draws import draw
 from distilwhy.errors import DataError
 from distilwhy.evaluation.accuracy import LEVEL, check_answers_known, fixed_labels
 from distilwhy.records import Example, Prediction, Record
-from distilwhy.teaching.draws import draw
 
 
 class Chance(Record):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
+from distilwhy.draws import stable_number
 from distilwhy.records import Example
-from distilwhy.teaching.draws import stable_number
 
 
 def spread(n: int, ranked: Sequence[str]) -> dict[str, int]:

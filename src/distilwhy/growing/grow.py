@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from distilwhy.draws import stable_number
 from distilwhy.errors import StoppedError
 from distilwhy.generators.base import Generator
 from distilwhy.growing.agree import Votes, vote
@@ -32,7 +33,6 @@ from distilwhy.progress import Advance
 from distilwhy.records import Example
 from distilwhy.teaching.asking import FREE, stored_teacher
 from distilwhy.teaching.cost import TeachingCost
-from distilwhy.teaching.draws import stable_number
 from distilwhy.teaching.spending import Terms
 
 MOST_FOR_EACH = 4  # questions asked for in one round, for each that is missing

@@ -9,6 +9,7 @@ from string import Template
 from typing import Any
 
 from distilwhy.config import read_yaml
+from distilwhy.draws import draw, stable_number
 from distilwhy.files import sha256_json
 from distilwhy.generators.base import Decoding
 from distilwhy.growing.balance import ranked_labels, shuffled
@@ -18,7 +19,6 @@ from distilwhy.growing.shape import Shape
 from distilwhy.prompts.library import FOLDER
 from distilwhy.prompts.wording import SEPARATOR, shown_question
 from distilwhy.records import Example
-from distilwhy.teaching.draws import draw, stable_number
 
 ANSWER_TOKENS = 48
 LARGEST_SEED = 2**31 - 1

@@ -52,13 +52,15 @@ def predict(student: Path, examples: Sequence[Example], settings: PredictionSett
     Args:
         student: The folder that training wrote.
         examples: The examples to answer.
-        settings: Batch size, limits and precision.
+        settings: Batch size, limits, precision and which tags ask.
 
     Raises:
-        ModelError: When the folder is not a trained student.
+        ModelError: When the folder is not a trained student, or it has no tags to swap.
     """
     dtype = resolve_precision(settings.precision)
     loaded, card = load_student(student, dtype)
+    if settings.tags == "swapped":
+        card = card.with_tags_swapped()
     generator = LocalGenerator(loaded, settings.batch_size, card.max_source_tokens)
     start = time.monotonic()
     answers, rationales = _ask_student(generator, card, examples, settings)

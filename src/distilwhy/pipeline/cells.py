@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from distilwhy.config import Condition, Experiment, StudentSettings
+from distilwhy.training.methods import resolve_method
 
 LONGEST_SLUG = 60  # letters; folder names are limited to 255 bytes
 
@@ -38,6 +39,11 @@ class Cell:
         """The predictions file."""
         return self.folder / "predictions.jsonl"
 
+    @property
+    def swapped(self) -> Path:
+        """The predictions file of the student asked with its tags swapped."""
+        return self.folder / "predictions-swapped-tags.jsonl"
+
 
 def cells_of(experiment: Experiment, folder: Path) -> list[Cell]:
     """Return all cells of an experiment, in the order in which they run.
@@ -57,6 +63,11 @@ def cells_of(experiment: Experiment, folder: Path) -> list[Cell]:
         for condition in experiment.conditions
         for seed in experiment.seeds
     ]
+
+
+def swaps_tags(experiment: Experiment, cell: Cell) -> bool:
+    """Return whether a cell's student is also asked with its tags swapped: it needs two or more."""
+    return experiment.swapped_tags and len(resolve_method(cell.condition).weights) > 1
 
 
 def slug(text: str) -> str:

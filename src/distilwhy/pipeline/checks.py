@@ -31,7 +31,7 @@ def check_experiment(experiment: Experiment, cells: Sequence[Cell], base: Path |
             a method needs texts that the teacher is not asked for.
     """
     for condition in experiment.conditions:
-        resolve_method(condition)
+        _check_control(condition)
     _check_folders(cells)
     if experiment.teacher is not None:
         family = load_task(experiment.task, base).family
@@ -43,6 +43,15 @@ def check_experiment(experiment: Experiment, cells: Sequence[Cell], base: Path |
 
         for student in dict.fromkeys(cell.student for cell in unfinished):
             check_base(student)
+
+
+def _check_control(condition: Condition) -> None:
+    """Refuse an unknown method, and a control of one that learns no text of the teacher."""
+    if condition.control and set(resolve_method(condition).weights) == {"predict"}:
+        raise ConfigError(
+            f"{condition.label!r} learns no explanation that could be spoiled.",
+            "Leave its control away, or take another method.",
+        )
 
 
 def check_texts(conditions: Sequence[Condition], annotations: Sequence[Annotation]) -> None:

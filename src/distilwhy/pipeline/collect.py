@@ -13,7 +13,7 @@ from distilwhy.files import read_records
 from distilwhy.manifests import machine, manifest_path, read_manifest, versions
 from distilwhy.pipeline import stages
 from distilwhy.pipeline.beside import cost_path, costs_path, outcome_path, read_cost, read_outcome
-from distilwhy.pipeline.cells import entry_name
+from distilwhy.pipeline.cells import Cell, entry_name, swaps_tags
 from distilwhy.records import Annotation, Prediction
 from distilwhy.report import Comparison, Entry, GateCounts, ReportData, TeachingFigure, TokenCounts
 from distilwhy.tasks import load_task
@@ -33,18 +33,7 @@ def collect(run: ExperimentRun) -> ReportData:
         run: The run; its cells are done.
     """
     annotations = read_records(run.annotations, Annotation)
-    cells = run.cells
-    entries = [
-        _entry(
-            entry_name(cell, cells),
-            cell.predictions,
-            "student",
-            student=cell.student.label,
-            seed=cell.seed,
-            condition=cell.condition.label,
-        )
-        for cell in cells
-    ]
+    entries = [entry for cell in run.cells for entry in _entries_of(run, cell)]
     if run.asks_teacher:
         entries.append(_entry("teacher", run.teacher_predictions, "teacher"))
     entries += [_entry(name, run.baseline(name), "baseline") for name in stages.BASELINES]
@@ -73,9 +62,21 @@ def collect(run: ExperimentRun) -> ReportData:
     )
 
 
+def _entries_of(run: ExperimentRun, cell: Cell) -> Iterator[Entry]:
+    """Yield a cell's student and, where it is asked so, the same with its tags swapped."""
+    name, label, control = entry_name(cell, run.cells), cell.condition.label, cell.condition.control
+    facts = {"student": cell.student.label, "seed": cell.seed}
+    kind = "control" if control else "student"
+    yield _entry(name, cell.predictions, kind, condition=label, control=control, **facts)
+    if swaps_tags(run.experiment, cell):
+        swapped = {"condition": f"{label}, tags swapped", "control": "swapped_tags"}
+        yield _entry(f"{name}, tags swapped", cell.swapped, "control", **swapped, **facts)
+
+
 def files_of(run: ExperimentRun) -> list[Path]:
     """Return the files that a report is made from, as far as they exist."""
     predictions = [cell.predictions for cell in run.cells]
+    predictions += [cell.swapped for cell in run.cells if swaps_tags(run.experiment, cell)]
     predictions += [run.baseline(name) for name in stages.BASELINES]
     if run.asks_teacher:
         predictions.append(run.teacher_predictions)
@@ -100,7 +101,7 @@ def _comparisons(entries: Sequence[Entry], seed: int) -> list[Comparison]:
     """Compare first-seed students with each other, with the majority and with the teacher."""
     first: dict[tuple[str | None, str | None], Entry] = {}
     for entry in entries:
-        if entry.kind == "student":
+        if entry.kind in ("student", "control"):
             first.setdefault((entry.student, entry.condition), entry)
     students = list(first.values())
     others = [e for e in entries if e.kind == "teacher" or e.name == "majority"]

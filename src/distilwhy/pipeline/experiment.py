@@ -15,7 +15,7 @@ from distilwhy.manifests import begin_stage, stage_is_done, write_manifest
 from distilwhy.outputs import check_output_file, make_folder
 from distilwhy.pipeline import stages
 from distilwhy.pipeline.beside import store_path
-from distilwhy.pipeline.cells import Cell, cells_of, entry_name, slug
+from distilwhy.pipeline.cells import Cell, cells_of, entry_name, slug, swaps_tags
 from distilwhy.pipeline.checks import (
     check_experiment,
     check_ids,
@@ -182,15 +182,19 @@ class ExperimentRun:
             condition=cell.condition,
             settings=experiment.training.model_copy(update={"seed": cell.seed}),
         )
-        stages.predict(
-            cell.trained,
-            experiment.task,
-            cell.predictions,
-            limit=experiment.limits.test,
-            seed=experiment.seed,
-            settings=experiment.prediction,
-            base=self.base,
-        )
+        asked = {cell.predictions: experiment.prediction}
+        if swaps_tags(experiment, cell):
+            asked[cell.swapped] = experiment.prediction.model_copy(update={"tags": "swapped"})
+        for predictions, settings in asked.items():
+            stages.predict(
+                cell.trained,
+                experiment.task,
+                predictions,
+                limit=experiment.limits.test,
+                seed=experiment.seed,
+                settings=settings,
+                base=self.base,
+            )
         stages.evaluate(cell.predictions, cell.folder / "metrics.json", seed=experiment.seed)
 
     def write_report(self) -> None:

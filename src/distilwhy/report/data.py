@@ -9,9 +9,12 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from distilwhy.evaluation.metrics import Metrics
-from distilwhy.records import Annotation, Prediction, Record
+from distilwhy.records import Annotation, Control, Prediction, Record
 
-EntryKind = Literal["student", "teacher", "baseline"]
+EntryKind = Literal["student", "control", "teacher", "baseline"]
+
+ControlKind = Control | Literal["swapped_tags"]
+"""How a control was made: by spoiled explanations in training, or by other tags when asked."""
 
 
 class Entry(Record):
@@ -20,10 +23,12 @@ class Entry(Record):
     Args:
         name: Unique in the report and shown wherever the predictor is, e.g.
             ``multitask : unrevised``.
-        kind: A student trained here, the teacher asked without the gold answer, or a baseline.
+        kind: A student trained here, one spoiled on purpose, the teacher asked without the gold
+            answer, or a baseline.
         student: The student's label; ``None`` for teachers and baselines.
         seed: Its training seed; ``None`` for teachers and baselines.
         condition: Its condition's label; ``None`` for teachers and baselines.
+        control: How a control was spoiled; ``None`` for all others.
         metrics: Its figures on the test split.
         predictions: Its predictions on the test split, in the order of the test file.
     """
@@ -33,6 +38,7 @@ class Entry(Record):
     student: str | None = None
     seed: int | None = None
     condition: str | None = None
+    control: ControlKind | None = None
     metrics: Metrics
     predictions: tuple[Prediction, ...] = ()
 

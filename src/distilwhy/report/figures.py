@@ -15,10 +15,16 @@ from distilwhy.report.data import Entry
 
 KIND_COLOURS = {
     "student": "var(--series-1)",
+    "control": "var(--series-3)",
     "teacher": "var(--series-2)",
     "baseline": "var(--soft)",
 }
-KIND_SHAPES = {"student": "circle", "teacher": "diamond", "baseline": "square"}
+KIND_SHAPES = {
+    "student": "circle",
+    "control": "triangle-up",
+    "teacher": "diamond",
+    "baseline": "square",
+}
 VIEW_ORDER = ("predict", "explain", "factual", "counterfactual")
 LETTER_WIDTH = 7.6
 """Pixels that a letter takes in a wide font; the font measured with is narrower than some."""

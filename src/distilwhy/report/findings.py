@@ -119,10 +119,16 @@ def headline(data: ReportData) -> Headline:
     return Headline(_lead(groups), against, caution)
 
 
-def student_groups(data: ReportData) -> list[list[Entry]]:
-    """Return the students' entries grouped by student label and condition, in order."""
+def student_groups(data: ReportData, controls: bool = False) -> list[list[Entry]]:
+    """Return the students' entries grouped by student label and condition, in order.
+
+    Args:
+        data: All that the report shows.
+        controls: Whether students that were spoiled on purpose are among them.
+    """
+    kinds = ("student", "control") if controls else ("student",)
     groups: dict[tuple[str, str], list[Entry]] = {}
-    for entry in data.of_kind("student"):
+    for entry in (entry for entry in data.entries if entry.kind in kinds):
         key = (entry.student or "", entry.condition or entry.name)
         groups.setdefault(key, []).append(entry)
     return list(groups.values())

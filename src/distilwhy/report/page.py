@@ -25,6 +25,7 @@ from distilwhy.report.figures import (
     view_series,
 )
 from distilwhy.report.findings import headline
+from distilwhy.report.training_tables import control_table
 
 STATIC_ITEMS = 3
 """Questions of the explanation browser that also stand in the HTML, for readers without scripts."""
@@ -113,7 +114,13 @@ def _figures(data: ReportData) -> dict[str, Any]:
 
 def _tables(data: ReportData) -> dict[str, Any]:
     return {
-        "accuracy_tables": tables.shown([tables.accuracy_table(data), tables.seeds_table(data)]),
+        "accuracy_tables": tables.shown(
+            [
+                tables.accuracy_table(data),
+                control_table(data),
+                tables.seeds_table(data),
+            ]
+        ),
         "cost_table": tables.cost_table(data),
         "comparison_table": tables.comparison_table(data),
         "class_table": tables.class_table(data),

@@ -108,7 +108,7 @@ def _cost_row(entry: Entry) -> tuple[Cell, ...]:
 
 def seeds_table(data: ReportData) -> Table | None:
     """Return accuracy over seeds for each student and condition, when any has several."""
-    groups = student_groups(data)
+    groups = student_groups(data, controls=True)
     if all(len(group) == 1 for group in groups):
         return None
     columns = (

@@ -40,6 +40,28 @@ class StudentCard(Record):
     seed: int
     max_source_tokens: int
 
+    def with_tags_swapped(self) -> StudentCard:
+        """Return a card by which the answer is asked for by another view's tag.
+
+        By that of the rationale, which is asked for by the answer's tag; where one text gives
+        both, by the tag of the first other view that was learnt.
+
+        Raises:
+            ModelError: When the student learnt one view only.
+        """
+        other = self.rationale_view
+        if other in (None, self.answer_view):
+            other = next((view for view in self.weights if view != self.answer_view), None)
+            rationale = other
+        else:
+            rationale = self.answer_view
+        if other is None:
+            raise ModelError(
+                f"The student learnt the tag [{self.answer_view}] only, so none can be swapped.",
+                "Ask it by the tag that it learnt.",
+            )
+        return self.model_copy(update={"answer_view": other, "rationale_view": rationale})
+
 
 def load_base(settings: StudentSettings) -> LoadedModel:
     """Load a base model to train, in fp32, as the settings ask for it.

@@ -12,7 +12,7 @@ from functools import partial
 from typing import Literal
 
 from distilwhy.errors import ConfigError
-from distilwhy.records import Annotation, DataKind, Example
+from distilwhy.records import Annotation, DataKind, Example, TeacherText
 from distilwhy.registry import Registry
 from distilwhy.tasks.base import question_text
 
@@ -27,12 +27,18 @@ class ViewOptions:
             ``decoder``, masked from the loss (SCOTT, Wang et al. 2023, arXiv 2305.01879).
         wrong_choices: ``one`` wrong choice a question, drawn by seed, or ``all``.
         seed: Seed of that draw.
+        blanks: Whether explanations without a word make rows, as controls want them.
     """
 
     data: DataKind = "unrevised"
     counterfactual_form: Literal["input", "decoder"] = "input"
     wrong_choices: Literal["one", "all"] = "one"
     seed: int = 0
+    blanks: bool = False
+
+    def usable(self, text: TeacherText | None) -> bool:
+        """Return whether a text makes a row."""
+        return text is not None and (self.blanks or bool(text.text))
 
 
 @dataclass(frozen=True)
@@ -79,7 +85,7 @@ def predict_view(annotation: Annotation, options: ViewOptions) -> list[Row]:
 def explain_view(annotation: Annotation, options: ViewOptions) -> list[Row]:
     """``[explain]`` question -> the rationale or revision."""
     explanation = annotation.explanation(options.data)
-    if explanation is None or not explanation.text:
+    if explanation is None or not options.usable(explanation):
         return []
     example = annotation.example
     return [Row(example.id, "explain", source_text("explain", example), explanation.text)]
@@ -89,10 +95,10 @@ def explain_view(annotation: Annotation, options: ViewOptions) -> list[Row]:
 def factual_view(annotation: Annotation, options: ViewOptions) -> list[Row]:
     """``[factual]`` question -> ``[factual] Answer:`` rationale ``So the answer is X.``"""
     explanation = annotation.explanation(options.data)
-    if explanation is None or not explanation.text:
+    if explanation is None or not options.usable(explanation):
         return []
     example = annotation.example
-    target = f"[factual] Answer: {explanation.text} So the answer is {example.answer}."
+    target = _joined("[factual] Answer:", explanation.text, f"So the answer is {example.answer}.")
     return [Row(example.id, "factual", source_text("factual", example), target)]
 
 
@@ -108,10 +114,14 @@ def counterfactual_view(annotation: Annotation, options: ViewOptions) -> list[Ro
             target, given = f"[counterfactual] So the answer is {choice}.", ""
         else:
             source = source_text("counterfactual", example)
-            given = f"[counterfactual] Answer: {rationale} So the answer is"
+            given = _joined("[counterfactual] Answer:", rationale, "So the answer is")
             target = f" {choice}."
         rows.append(Row(example.id, "counterfactual", source, target, given))
     return rows
+
+
+def _joined(*parts: str) -> str:
+    return " ".join(part for part in parts if part)
 
 
 OWN = "extra:"
@@ -131,7 +141,7 @@ def _own_view(name: str, annotation: Annotation, options: ViewOptions) -> list[R
     """``[STEP]`` question -> the text of the user's own step."""
     step = name.removeprefix(OWN)
     example, text = annotation.example, annotation.extra.get(step)
-    if text is None or not text.text:
+    if text is None or not options.usable(text):
         return []
     return [Row(example.id, name, source_text(step, example), text.text)]
 
@@ -142,7 +152,7 @@ def _wrong_choices(annotation: Annotation, options: ViewOptions) -> Sequence[str
     argued = [
         choice
         for choice in example.wrong_choices
-        if choice in annotation.counterfactuals and annotation.counterfactuals[choice].text
+        if options.usable(annotation.counterfactuals.get(choice))
     ]
     if options.wrong_choices == "all" or not argued:
         return argued

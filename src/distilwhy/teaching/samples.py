@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from distilwhy.config import TeachingSettings
+from distilwhy.draws import stable_number
 from distilwhy.generators.base import Decoding
 from distilwhy.generators.recorded import StoredText
 from distilwhy.records import TeacherText
-from distilwhy.teaching.draws import stable_number
 
 SEEDS = 2**31
 """Seeds of samples are below this, so that every backend takes them."""

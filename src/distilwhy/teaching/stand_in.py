@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from distilwhy.draws import draw
 from distilwhy.generators.base import Count, Decoding
 from distilwhy.generators.recorded import StoredText, stored_key
 from distilwhy.prompts.library import WorkedExample
 from distilwhy.prompts.wording import last_block
 from distilwhy.records import Example, Family
 from distilwhy.teaching.asking import Request
-from distilwhy.teaching.draws import draw
 
 
 @dataclass

@@ -12,6 +12,7 @@ from distilwhy.errors import ConfigError, DataError
 from distilwhy.models.precision import default_device
 from distilwhy.progress import say
 from distilwhy.records import Annotation
+from distilwhy.students.controls import WITH_BLANKS
 from distilwhy.students.encode import Encoder
 from distilwhy.students.rows import EncodedRow
 from distilwhy.students.views import Row, ViewOptions, make_rows
@@ -100,6 +101,7 @@ def encode_data(
         counterfactual_form=condition.counterfactual_form,
         wrong_choices=condition.wrong_choices,
         seed=settings.seed,
+        blanks=condition.control in WITH_BLANKS,
     )
     number = {view: place for place, view in enumerate(method.weights)}
     # One call for both parts: a small held-out part may lack a view that the whole has.

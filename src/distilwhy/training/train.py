@@ -22,6 +22,7 @@ from distilwhy.models.precision import (
 )
 from distilwhy.progress import progress_bar
 from distilwhy.records import TRAINING_SUMMARY, Annotation, TrainingSummary
+from distilwhy.students.controls import controlled
 from distilwhy.students.encode import Encoder
 from distilwhy.students.load import StudentCard, load_base, save_student
 from distilwhy.training.arguments import training_arguments
@@ -71,7 +72,8 @@ def train(
     loaded = load_base(student)
     set_seed(settings.seed)
     encoder = make_encoder(loaded, settings)
-    training, held_out = split_held_out(annotations, settings.held_out, settings.seed)
+    learnt = controlled(annotations, condition.control, settings.seed)
+    training, held_out = split_held_out(learnt, settings.held_out, settings.seed)
     data = encode_data(training, held_out, method, condition, settings, encoder)
     fitted = fit_to_budget(loaded, encoder, data, settings)
     loaded, fitting = fitted.student, fitted.settings

@@ -189,6 +189,10 @@ class TrainingSummary(Record):
         trainable_parameters: Of these, trained ones.
         memory: What was chosen to keep within ``training.memory_budget``; ``None`` without one.
         curve: Training curve.
+        stopped_early: Whether ``patience`` ended the run before its last step.
+        unigram_entropy: Entropy of each view's target tokens in training, in nats: the loss of a
+            student that knows how often each token occurs and nothing else.
+        collapsed: What shows that the run brought no useful student; empty for a sound run.
     """
 
     examples: int
@@ -206,6 +210,9 @@ class TrainingSummary(Record):
     trainable_parameters: int
     memory: str | None = None
     curve: tuple[CurvePoint, ...] = ()
+    stopped_early: bool = False
+    unigram_entropy: dict[str, float] = Field(default_factory=dict)
+    collapsed: tuple[str, ...] = ()
 
 
 class PredictionSummary(Record):

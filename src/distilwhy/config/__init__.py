@@ -22,6 +22,7 @@ from distilwhy.config.teacher import (
 )
 from distilwhy.config.training import (
     LARGEST_SEED,
+    NO_WEIGHT_CHANGES,
     Condition,
     MethodSettings,
     StudentSettings,
@@ -30,6 +31,7 @@ from distilwhy.config.training import (
 
 __all__ = [
     "LARGEST_SEED",
+    "NO_WEIGHT_CHANGES",
     "BackendSettings",
     "Budget",
     "Condition",

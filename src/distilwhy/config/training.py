@@ -80,6 +80,10 @@ class Condition(MethodSettings):
         return self.name or f"{self.method} : {self.data}{soft}{control}"
 
 
+NO_WEIGHT_CHANGES = {"spike", "trackers"}
+"""Settings of training that change no weight, so that changing them does no work again."""
+
+
 class TrainingSettings(Settings):
     """How a student is trained."""
 
@@ -116,7 +120,18 @@ class TrainingSettings(Settings):
         False, description="Compile the layers: a minute at the start, faster steps after it."
     )
     seed: int = Field(0, ge=0, description="Seed of everything random in training.")
-    trackers: tuple[str, ...] = Field((), description="transformers' report_to, e.g. tensorboard.")
+    patience: int | None = Field(
+        None, ge=1, description="Stop after so many held-out evaluations in a row without a better."
+    )
+    spike: float | None = Field(
+        3.0,
+        gt=1,
+        description="Stop where a step's loss is above so many times the median of the last 50 "
+        "steps' and that of the first 10; null never does.",
+    )
+    trackers: tuple[str, ...] = Field(
+        (), description="Who is told of losses: tensorboard, wandb, mlflow, trackio."
+    )
 
     @field_validator("seed")
     @classmethod

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from distilwhy.config import (
+    NO_WEIGHT_CHANGES,
     Condition,
     PredictionSettings,
     Settings,
@@ -149,8 +150,11 @@ def train(
     student = _setting(StudentSettings, student, "model")
     condition = _setting(Condition, condition, "method")
     settings = settings or TrainingSettings()
-    parts = {"student": student, "condition": condition, "training": settings}
-    fixed = {name: part.model_dump(mode="json") for name, part in parts.items()}
+    fixed = {
+        "student": student.model_dump(mode="json"),
+        "condition": condition.model_dump(mode="json"),
+        "training": settings.model_dump(mode="json", exclude=NO_WEIGHT_CHANGES),
+    }
     inputs = {"annotations": annotations, **local_student(student.model)}
     check_output_folder(out, *inputs.values())
     if stage_is_done(out, "train", inputs, fixed):

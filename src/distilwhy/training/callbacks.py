@@ -1,26 +1,29 @@
-"""What watches a run: its cost, its progress, its curve, and faults that must stop it."""
+"""What watches a run: its cost, its progress, its patience, its curve."""
 
 from __future__ import annotations
 
-import math
 import time
 from pathlib import Path
 from typing import Any
 
-from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers import (
+    EarlyStoppingCallback,
+    TrainerCallback,
+    TrainerControl,
+    TrainerState,
+    TrainingArguments,
+)
+from transformers.trainer_callback import ExportableState
 
-from distilwhy.errors import StageError
-from distilwhy.files import read_json, write_json
 from distilwhy.manifests import return_freed_memory
 from distilwhy.progress import Advance
 from distilwhy.records import CurvePoint
+from distilwhy.training.checkpoints import PATIENCE_COUNTER, callback_state, kept_by
 from distilwhy.training.trainer import ViewTrainer
 
-COST = "cost.json"
 
-
-class Cost(TrainerCallback):
-    """Keeps beside each checkpoint what the run has cost, so that a resumed run counts it all.
+class Cost(TrainerCallback, ExportableState):
+    """Keeps in each checkpoint what the run has cost, so that a resumed run counts it all.
 
     Args:
         trainer: The trainer that counts tokens and positions.
@@ -31,9 +34,8 @@ class Cost(TrainerCallback):
         self.trainer = trainer
         self.start = time.monotonic()
         self.seconds_before = 0.0
-        file = Path(checkpoint or "") / COST
-        if checkpoint and file.is_file():
-            before = read_json(file)
+        before = callback_state(checkpoint, "Cost") if checkpoint else {}
+        if before:
             self.seconds_before = before["seconds"]
             trainer.tokens, trainer.positions = before["tokens"], before["positions"]
 
@@ -42,16 +44,42 @@ class Cost(TrainerCallback):
         """Wall time of the run, with that before an interruption."""
         return self.seconds_before + time.monotonic() - self.start
 
-    def on_save(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
-    ) -> None:
-        """Keep the cost so far."""
+    def state(self) -> dict[str, Any]:
+        """Return the cost so far; the Trainer writes it with its own state."""
         cost = {
             "seconds": self.seconds,
             "tokens": self.trainer.tokens,
             "positions": self.trainer.positions,
         }
-        write_json(Path(str(args.output_dir)) / f"checkpoint-{state.global_step}" / COST, cost)
+        return {"args": {}, "attributes": cost}
+
+
+class Patience(EarlyStoppingCallback):
+    """The Trainer's early stopping, which goes on counting where a stopped run goes on.
+
+    The Trainer itself restores callbacks all together or not at all, and can make only those anew
+    that need nothing but numbers.
+    """
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Take the count from the checkpoint that the run goes on from."""
+        super().on_train_begin(args, state, control, **kwargs)  # type: ignore[no-untyped-call]
+        kept = kept_by("Patience", state.stateful_callbacks)
+        self.early_stopping_patience_counter = kept.get(PATIENCE_COUNTER, 0)
+
+
+class Moved(TrainerCallback):
+    """Finds the best checkpoint also where a stopped run's folder was moved or is called anew."""
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Look for it among this run's checkpoints."""
+        if state.best_model_checkpoint:
+            name = Path(state.best_model_checkpoint).name
+            state.best_model_checkpoint = str(Path(str(args.output_dir)) / name)
 
 
 class SaveMemory(TrainerCallback):
@@ -65,7 +93,7 @@ class SaveMemory(TrainerCallback):
 
 
 class Watch(TrainerCallback):
-    """Shows progress and stops a run whose loss is no longer a number.
+    """Shows progress.
 
     Args:
         advance: Called with the steps done and the last loss.
@@ -80,8 +108,6 @@ class Watch(TrainerCallback):
     ) -> None:
         """Show the step."""
         self.advance(state.global_step, note=self.loss)
-        # So that a broken run is stopped before it is saved over a sound one.
-        control.should_log = control.should_log or control.should_save
 
     def on_log(
         self,
@@ -91,20 +117,9 @@ class Watch(TrainerCallback):
         logs: dict[str, float] | None = None,
         **kwargs: Any,
     ) -> None:
-        """Keep the loss to show; stop when it or its gradient is not a number."""
-        watched = {
-            "training loss": (logs or {}).get("loss"),
-            "gradient": (logs or {}).get("grad_norm"),
-            "held-out loss": (logs or {}).get("eval_loss"),
-        }
-        for name, value in watched.items():
-            if value is not None and not math.isfinite(value):
-                raise StageError(
-                    f"The {name} became {value} at step {state.global_step}; "
-                    "lower the learning rate. Checkpoints before it are kept."
-                )
-        if watched["training loss"] is not None:
-            self.loss = f"loss {watched['training loss']:.3f}"
+        """Keep the loss to show."""
+        if logs and "loss" in logs:
+            self.loss = f"loss {logs['loss']:.3f}"
 
 
 def curve_of(state: TrainerState) -> tuple[CurvePoint, ...]:

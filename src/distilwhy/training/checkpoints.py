@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
 
+from distilwhy.config import (
+    NO_WEIGHT_CHANGES,
+    Condition,
+    StudentSettings,
+    TrainingSettings,
+)
 from distilwhy.errors import ConfigError, DataError
 from distilwhy.files import read_json, sha256_json, write_json
 from distilwhy.progress import say
@@ -17,23 +23,41 @@ from distilwhy.records import Annotation
 
 CHECKPOINTS = "checkpoints"
 KEPT_CHECKPOINTS = 2  # the best and the last
+STATE = "trainer_state.json"
+DISK_IS_FULL = (
+    "No space left",  # Python
+    "os error 28",  # safetensors
+    "PytorchStreamWriter",  # torch, which tells only that what it wrote is not where it should be
+    "inline_container",
+    "iostream error",
+)
+PATIENCE_COUNTER = "early_stopping_patience_counter"
 
 
 def checkpoint_to_resume(
-    out: Path, settings: tuple[Any, ...], annotations: Sequence[Annotation]
+    out: Path,
+    student: StudentSettings,
+    condition: Condition,
+    settings: TrainingSettings,
+    annotations: Sequence[Annotation],
 ) -> str | None:
     """Return the last whole checkpoint of the same run, if there is one.
 
     Args:
         out: The student's folder.
-        settings: Settings that make a run what it is.
+        student: The base model.
+        condition: Method and data kind.
+        settings: Settings of training; those that change no weight may differ.
         annotations: The run's data.
 
     Raises:
         ConfigError: When the checkpoints there are of another run.
     """
-    run = {"run": sha256_json([item.model_dump(mode="json") for item in (*settings, *annotations)])}
+    parts = [item.model_dump(mode="json") for item in (student, condition, *annotations)]
+    parts.append(settings.model_dump(mode="json", exclude=NO_WEIGHT_CHANGES))
+    run = {"run": sha256_json(parts)}
     folder = out / CHECKPOINTS
+    shutil.rmtree(_doomed(out), ignore_errors=True)
     marker = folder / "run.json"
     whole = [path for path in folder.glob("checkpoint-*") if _is_whole(path)]
     if whole and not (marker.is_file() and read_json(marker) == run):
@@ -51,6 +75,39 @@ def checkpoint_to_resume(
     return str(last)
 
 
+def remove_checkpoints(out: Path) -> None:
+    """Remove the checkpoints of a finished run.
+
+    They lose their name first, at once: a run killed in between must not go on from what is left.
+    """
+    with suppress(FileNotFoundError):
+        (out / CHECKPOINTS).rename(_doomed(out))
+    shutil.rmtree(_doomed(out), ignore_errors=True)
+
+
+def _doomed(out: Path) -> Path:
+    return out / f".{CHECKPOINTS}-to-remove"
+
+
+def stopped_early(checkpoint: str | None, patience: int | None) -> bool:
+    """Return whether the run ended by patience at a checkpoint, so that no step is missing."""
+    if checkpoint is None or patience is None:
+        return False
+    return int(callback_state(checkpoint, "Patience").get(PATIENCE_COUNTER, 0)) >= patience
+
+
+def callback_state(checkpoint: str, name: str) -> dict[str, Any]:
+    """Return what a callback kept in a checkpoint; empty where it kept nothing."""
+    return kept_by(name, read_json(Path(checkpoint) / STATE)["stateful_callbacks"])
+
+
+def kept_by(name: str, stateful_callbacks: Any) -> dict[str, Any]:
+    """Return what a callback kept, from the Trainer's state; empty where it kept nothing."""
+    kept = (stateful_callbacks or {}).get(name, {})
+    found: dict[str, Any] = kept.get("attributes", {}) if isinstance(kept, dict) else {}
+    return found
+
+
 def step_of(checkpoint: str | None) -> int:
     """Return the optimiser steps done at a checkpoint; 0 where there is none."""
     return int(checkpoint.rsplit("-", 1)[1]) if checkpoint else 0
@@ -58,7 +115,7 @@ def step_of(checkpoint: str | None) -> int:
 
 def _is_whole(checkpoint: Path) -> bool:
     """Return whether a checkpoint was written to its end: the state is the last of its files."""
-    state = checkpoint / "trainer_state.json"
+    state = checkpoint / STATE
     try:
         return state.is_file() and isinstance(read_json(state), dict)
     except DataError:
@@ -87,9 +144,7 @@ def disk_errors(out: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, SafetensorError, RuntimeError) as error:
-        text = str(error)
-        full = "No space left" in text or "PytorchStreamWriter" in text or "os error 28" in text
-        if not full:
+        if not any(mark in str(error) for mark in DISK_IS_FULL):
             raise
         raise DataError(
             f"A checkpoint could not be written to {out}: the disk is full.",

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import torch
-from transformers import set_seed
+from transformers import TrainerCallback, set_seed
 
 from distilwhy.config import Condition, StudentSettings, TrainingSettings
 from distilwhy.errors import ConfigError
@@ -26,19 +25,22 @@ from distilwhy.students.controls import controlled
 from distilwhy.students.encode import Encoder
 from distilwhy.students.load import StudentCard, load_base, save_student
 from distilwhy.training.arguments import training_arguments
-from distilwhy.training.callbacks import Cost, SaveMemory, Watch, curve_of
+from distilwhy.training.callbacks import Cost, Moved, Patience, SaveMemory, Watch, curve_of
 from distilwhy.training.checkpoints import (
-    CHECKPOINTS,
     checkpoint_to_resume,
     disk_errors,
+    remove_checkpoints,
     require_disk,
     step_of,
+    stopped_early,
 )
 from distilwhy.training.data import TrainingData, encode_data, split_held_out, step_sampler
+from distilwhy.training.guard import Guard
 from distilwhy.training.memory import Fitted, fit_to_budget
 from distilwhy.training.methods import Method, resolve_method
 from distilwhy.training.soft import soft_term
 from distilwhy.training.soft_labels import SoftTerm
+from distilwhy.training.trackers import check_trackers, ready
 from distilwhy.training.trainer import ViewTrainer
 
 
@@ -80,17 +82,20 @@ def train(
     soft = soft_term(loaded, encoder, condition, method, data, training, soft_labels)
     trainer, dtype = _make_trainer(loaded, method, fitting, encoder, data, out, soft)
     require_disk(loaded.model, out, trainer.args.save_strategy != "no")
-    checkpoint = checkpoint_to_resume(out, (student, condition, settings), annotations)
+    checkpoint = checkpoint_to_resume(out, student, condition, settings, annotations)
+    planned = trainer.args.max_steps
+    if stopped_early(checkpoint, settings.patience):
+        trainer.args.max_steps = step_of(checkpoint)
     cost = Cost(trainer, checkpoint)
+    for watcher in _watchers(trainer, fitting, data, out):
+        trainer.add_callback(watcher)
     trainer.add_callback(cost)
-    if fitting.gradient_checkpointing:
-        trainer.add_callback(SaveMemory())
     steps, before = trainer.args.max_steps, step_of(checkpoint)
     with progress_bar(f"train {condition.label}", steps, before) as advance:
         trainer.add_callback(Watch(advance))
         with disk_errors(out), quiet_logs():
             trainer.train(resume_from_checkpoint=checkpoint)
-    summary = _summary(trainer, data, dtype, cost.seconds, fitted)
+    summary = _summary(trainer, data, dtype, cost.seconds, fitted, planned)
     with disk_errors(out):
         card = StudentCard(
             base=student.model,
@@ -103,8 +108,20 @@ def train(
         )
         save_student(out, trainer.model, loaded.tokenizer, card)
     write_json(out / TRAINING_SUMMARY, summary.model_dump())
-    shutil.rmtree(out / CHECKPOINTS, ignore_errors=True)
+    remove_checkpoints(out)
     return summary
+
+
+def _watchers(
+    trainer: ViewTrainer, settings: TrainingSettings, data: TrainingData, out: Path
+) -> Iterator[TrainerCallback]:
+    """Yield what a run's settings call for."""
+    yield Moved()
+    yield Guard(trainer, data.texts, settings.spike, out)
+    if settings.patience is not None:
+        yield Patience(settings.patience)
+    if settings.gradient_checkpointing:
+        yield SaveMemory()
 
 
 def make_encoder(loaded: LoadedModel, settings: TrainingSettings) -> Encoder:
@@ -139,6 +156,12 @@ def _make_trainer(
     if settings.compile:
         compile_layers(loaded.model)
     arguments = training_arguments(settings, sampler, dtype, out, bool(data.held_out))
+    check_trackers(settings.trackers)
+    if settings.patience is not None and not data.held_out:
+        raise ConfigError(
+            "training.patience waits for a better held-out loss, but nothing is held out.",
+            "Give training.held_out above 0, or no patience.",
+        )
     try:
         trainer = ViewTrainer(
             loaded.model,
@@ -157,11 +180,17 @@ def _make_trainer(
             f"training.trackers cannot be used: {str(error).splitlines()[0]}",
             "Mend the name or install the tracker's package.",
         ) from error
+    ready(trainer, settings.trackers, out)
     return trainer, dtype
 
 
 def _summary(
-    trainer: ViewTrainer, data: TrainingData, dtype: torch.dtype, seconds: float, fitted: Fitted
+    trainer: ViewTrainer,
+    data: TrainingData,
+    dtype: torch.dtype,
+    seconds: float,
+    fitted: Fitted,
+    planned: int,
 ) -> TrainingSummary:
     model = fitted.student.model
     best = trainer.state.best_global_step or trainer.state.global_step
@@ -181,4 +210,5 @@ def _summary(
         trainable_parameters=sum(p.numel() for p in model.parameters() if p.requires_grad),
         memory=fitted.chosen,
         curve=curve_of(trainer.state),
+        stopped_early=trainer.state.global_step < planned,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -27,6 +28,21 @@ from distilwhy.training.methods import Method
 from distilwhy.training.soft_labels import SoftTerm
 
 HELD_OUT_TOKENS = 4096
+
+
+@dataclass(frozen=True)
+class StepLosses:
+    """The losses of one step, over all its forward passes.
+
+    Args:
+        loss: The step's loss, a scalar.
+        tokens: [targets], the loss of each target token.
+        rows: int64, [targets], the number of the row that each belongs to.
+    """
+
+    loss: torch.Tensor
+    tokens: torch.Tensor
+    rows: torch.Tensor
 
 
 class ViewTrainer(Trainer):
@@ -72,6 +88,7 @@ class ViewTrainer(Trainer):
         self.loss_is_scaled_for_ga = True
         self.tokens = 0
         self.positions = 0
+        self._step: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = []
 
     def get_train_dataloader(self) -> DataLoader[Any]:
         """Return the training batches, in the sampler's order."""
@@ -114,7 +131,14 @@ class ViewTrainer(Trainer):
         loss = weighted_view_loss(losses, inputs["label_views"], self.weights, counts)
         # Processes average their gradients, while the counts are those of all of them together.
         loss = loss * self.args.world_size
+        self._step.append((loss.detach(), losses.detach(), inputs["label_rows"]))
         return (loss, None) if return_outputs else loss
+
+    def take_step(self) -> StepLosses:
+        """Return the losses of the step just done, and forget them."""
+        loss, tokens, rows = zip(*self._step, strict=True)
+        self._step = []
+        return StepLosses(torch.stack(loss).sum(), torch.cat(tokens), torch.cat(rows))
 
     def _token_losses(self, model: torch.nn.Module, batch: Batch) -> torch.Tensor:
         logits = target_logits(model, batch, self.accelerator.unwrap_model(model))

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from distilwhy.errors import ModelError
-from distilwhy.generators import transformers_local
+from distilwhy.generators import row_budget, transformers_local
 from distilwhy.generators.base import ContrastedPrompt, Decoding, Generated, generate_all
 from distilwhy.generators.prefixes import MIN_PREFIX
 from distilwhy.generators.transformers_local import LocalGenerator
@@ -134,6 +134,20 @@ def test_each_beginning_is_computed_once(llama: LoadedModel) -> None:
     first = sum(passes.tokens)
     generate_all(generator, [prompt + "?" for prompt in PROMPTS], Decoding(max_new_tokens=1))
     assert sum(passes.tokens) - first <= first - MIN_PREFIX
+
+
+def test_rows_that_are_measured_change_no_text(
+    llama: LoadedModel, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(row_budget, "STEPS", 2)
+    monkeypatch.setattr(row_budget, "GAIN", 0.0)  # whatever this machine's other work is
+    prompts = [f"{number} {prompt}" for number in range(10) for prompt in PROMPTS]
+    decoding = Decoding(max_new_tokens=8)
+    expected = generate_all(LocalGenerator(llama, 16), prompts, decoding)
+    generator = LocalGenerator(llama, 64)
+    assert generate_all(generator, prompts, decoding) == expected
+    assert list(generator.budget.rates) == [32, 64]
+    assert f"{llama.name} writes 64 texts at a time" in capsys.readouterr().err
 
 
 def taken_and_given(

@@ -32,7 +32,10 @@ class BackendSettings(Settings):
     """How a model is run or reached; apart from the precision, nothing here changes a text."""
 
     batch_size: int = Field(
-        64, ge=1, description="Texts that a local model writes together; memory may allow fewer."
+        256,
+        ge=1,
+        description="Texts that a local model writes together, at most: as many as make it faster, "
+        "and as memory allows.",
     )
     precision: Precision = Field(
         "auto", description="Of a local model's weights: bf16 where the machine does it well."

@@ -19,6 +19,7 @@ from distilwhy.generators.continuations import (
     pad_lines,
 )
 from distilwhy.generators.prefix_store import PrefixStore
+from distilwhy.generators.row_budget import RowBudget
 from distilwhy.generators.rows import Row, RowQueue
 from distilwhy.generators.slots import SlotContinuation, can_use_slots
 from distilwhy.generators.writing import Writer
@@ -26,7 +27,9 @@ from distilwhy.models.load import LoadedModel
 from distilwhy.models.logits import logits_only_at
 from distilwhy.models.precision import default_device, precision_name
 from distilwhy.models.tokens import chat_ids, prompt_ids
+from distilwhy.progress import say
 
+PADDED_ROWS = 64  # of a padded batch: what it takes is not known before memory runs out
 STOP_WINDOW = 12  # tokens looked at for a stop string; longer stop strings widen it
 
 
@@ -35,21 +38,24 @@ class LocalGenerator:
 
     Args:
         loaded: The model and its tokenizer.
-        batch_size: Texts written together, at most; memory may allow fewer.
+        batch_size: Texts written together, at most; how many is found by how fast they are written,
+            and memory may allow fewer.
         max_prompt_tokens: Prompts are cut at so many tokens, as a student's were in training.
     """
 
     contrasts = True
 
     def __init__(
-        self, loaded: LoadedModel, batch_size: int = 64, max_prompt_tokens: int | None = None
+        self, loaded: LoadedModel, batch_size: int = 256, max_prompt_tokens: int | None = None
     ) -> None:
         self.name = loaded.name
         self.loaded = loaded
         model: Any = loaded.model
         self.model: Any = model.to(default_device())
         self.tokenizer: Any = loaded.tokenizer
-        self.batch_size = batch_size
+        padded_rows = min(batch_size, PADDED_ROWS)
+        self.budget = RowBudget(batch_size)
+        self._padded_budget = RowBudget(padded_rows, padded_rows)
         self.max_prompt_tokens = max_prompt_tokens
         self.device = self.model.device
         self.precision = precision_name(loaded.model.dtype)
@@ -69,9 +75,13 @@ class LocalGenerator:
             self._check_state()
             continuation = DecoderContinuation(self.model, pad)
         finished = partial(self._finished, decoding)
-        writer = Writer(continuation, queue, decoding, self.batch_size, finished, self.name)
+        budget = self.budget if continuation.joins else self._padded_budget
+        was_settled = budget.is_settled
+        writer = Writer(continuation, queue, decoding, budget, finished, self.name)
         for row, finish in writer.write():
             yield row.number, self._text(row, finish, decoding)
+        if budget.is_settled and not was_settled:
+            say(f"{self.name} writes {budget}.")
 
     def count_tokens(self, prompt: str, decoding: Decoding) -> int:
         """Return how many tokens the model reads of a prompt, and of what it is contrasted with."""
@@ -114,8 +124,9 @@ class LocalGenerator:
         ]
         order = sorted(range(len(encoded)), key=lambda place: sum(map(len, encoded[place])))
         scores = [0.0] * len(encoded)
-        for start in range(0, len(order), self.batch_size):
-            places = order[start : start + self.batch_size]
+        size = self._padded_budget.rows
+        for start in range(0, len(order), size):
+            places = order[start : start + size]
             for place, value in zip(
                 places, self._scores([encoded[p] for p in places]), strict=True
             ):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 
 import torch
@@ -10,6 +11,7 @@ from distilwhy.errors import ModelError
 from distilwhy.generators.base import Decoding, Finish
 from distilwhy.generators.continuations import Continuation, PromptIds
 from distilwhy.generators.prefixes import MIN_PREFIX, common_prefix
+from distilwhy.generators.row_budget import RowBudget
 from distilwhy.generators.rows import Row, RowQueue
 from distilwhy.models.memory import is_out_of_memory
 
@@ -23,7 +25,7 @@ class Writer:
         continuation: The model at work.
         queue: The rows.
         decoding: How to decode.
-        batch_size: Rows written together, at most.
+        budget: Tells how many rows are written together, and is told how long steps take.
         finished: Tells whether a row's text ends with its last token, and how.
         name: The model's name, for messages.
     """
@@ -33,7 +35,7 @@ class Writer:
         continuation: Continuation,
         queue: RowQueue,
         decoding: Decoding,
-        batch_size: int,
+        budget: RowBudget,
         finished: Callable[[Row], Finish | None],
         name: str,
     ) -> None:
@@ -42,7 +44,9 @@ class Writer:
         self._decoding = decoding
         self._finished = finished
         self._name = name
-        self._most = batch_size
+        self._budget = budget
+        self._limit: int | None = None
+        """Rows that memory had room for, once it ran out."""
         self._rows: list[Row] = []
         # With contrast each row has two lines: its own, and the one that it is contrasted with.
         self._lines: list[tuple[Row, bool]] = []
@@ -71,7 +75,13 @@ class Writer:
         self._lines += lines
         yield from self._write(logits, lines)
 
+    @property
+    def _most(self) -> int:
+        """Rows that may be written together."""
+        return min(self._budget.rows, self._limit or self._budget.rows)
+
     def _step(self) -> Iterator[tuple[Row, Finish]]:
+        begun, rows = time.perf_counter(), len(self._rows)
         last = [row.written[-1] for row, _ in self._lines]
         try:
             logits = self._continuation.step(torch.tensor(last, device=self._device))
@@ -80,7 +90,10 @@ class Writer:
             # A padded batch may have kept the token in some layers only, so none of it goes on.
             self._give_back(self._rows[self._most if self._continuation.joins else 0 :])
             return
-        yield from self._write(logits, self._lines)
+        # The tokens are known by then, so a GPU is done with the step.
+        ended = self._write(logits, self._lines)
+        self._budget.note(rows, time.perf_counter() - begun)
+        yield from ended
 
     def _room(self) -> int:
         """Return how many rows may join."""
@@ -101,8 +114,8 @@ class Writer:
 
     def _write(
         self, logits: torch.Tensor, lines: Sequence[tuple[Row, bool]]
-    ) -> Iterator[tuple[Row, Finish]]:
-        """Add a token to each row and yield the rows that end with it."""
+    ) -> list[tuple[Row, Finish]]:
+        """Add a token to each row and return the rows that end with it."""
         self._device = logits.device
         rows = [row for row, against in lines if not against]
         logits = self._contrasted(logits, lines)
@@ -114,7 +127,7 @@ class Writer:
         endings = {id(row): finish for row in rows if (finish := self._finished(row))}
         if endings:
             self._keep([row for row in self._rows if id(row) not in endings])
-        yield from ((row, endings[id(row)]) for row in rows if id(row) in endings)
+        return [(row, endings[id(row)]) for row in rows if id(row) in endings]
 
     def _contrasted(self, logits: torch.Tensor, lines: Sequence[tuple[Row, bool]]) -> torch.Tensor:
         """Return log p(token | prompt) - λ log p(token | contrasted prompt), row by row."""
@@ -151,7 +164,7 @@ class Writer:
                 f"{self._name} ran out of memory with a single text.",
                 "Use fewer shots, a lower max_new_tokens or a smaller model.",
             ) from error
-        self._most = min(self._most, rows // 2)
+        self._limit = min(self._most, rows // 2)
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
 

@@ -24,6 +24,7 @@ from distilwhy.teaching.store import stored_texts
 
 SAMPLE = 200  # examples
 SHOWN = 3  # prompts
+TIMED = 64  # texts, at most
 STEPS = ("answer", "rationale", "counterfactual", "critique", "revision")
 BYTES_A_TOKEN = 4.0  # the shipped prompts: 3.99 with a vocabulary of 49,152, more with larger ones
 
@@ -150,7 +151,7 @@ def forecast(
     figures = _Figures(teacher, source, told, cost, len(examples) / len(sampled))
     timed = None
     if measure is not None and not told.times and source.steps:
-        timed = _timed(measure, source, teacher.batch_size)
+        timed = _timed(measure, source, min(teacher.batch_size, TIMED))
     spent = read_spent([store_path])
     prices = teacher.prices
     used = spent.tokens

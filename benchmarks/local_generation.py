@@ -316,7 +316,7 @@ def main() -> None:
     parser.add_argument("--model", default="embedded")
     parser.add_argument("--precision", default="auto", choices=["auto", "fp32", "bf16"])
     parser.add_argument("--questions", type=int, default=100)
-    parser.add_argument("--batch-size", type=int, default=64)
+    parser.add_argument("--batch-size", type=int, default=256)
     parser.add_argument("--plain-batch", type=int, default=16)
     parser.add_argument("--plain-texts", type=int, default=64, help="texts of each plain way")
     parser.add_argument("--steps", nargs="+", default=STEPS, choices=STEPS)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import time
+
+import torch
+
 FIRST_ROWS = 32
 GAIN = 1.1  # twice as many rows must bring so much, or they only take memory
 FULL = 0.75  # of the rows must be there for a step to count: texts end, and others join later
@@ -11,8 +15,8 @@ STEPS = 16  # that count, for each number of rows
 class RowBudget:
     """Doubles the tokens of a step, one for each row, while that brings more tokens a second.
 
-    Steps are timed as they are made, so that nothing is computed for the measurement alone. The
-    fastest step of each size counts, since other programs can only slow steps down.
+    Steps are timed as they are made (:func:`clock`), so that nothing is computed to measure alone.
+    The fastest step of each size counts, since other programs can only slow steps down.
 
     Args:
         most: Rows, at most.
@@ -57,3 +61,11 @@ class RowBudget:
     def __str__(self) -> str:
         rates = ", ".join(f"{rate:.0f} with {rows}" for rows, rate in self.rates.items())
         return f"{self.rows} texts at a time (tokens a second: {rates})"
+
+
+def clock(device: torch.device) -> float:
+    """Return the time in seconds by a clock for steps of a model on a device.
+
+    On a processor it is this thread's own time, which does not go on while other programs run.
+    """
+    return time.thread_time() if device.type == "cpu" else time.perf_counter()

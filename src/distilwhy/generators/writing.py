@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Sequence
 
 import torch
@@ -11,7 +10,7 @@ from distilwhy.errors import ModelError
 from distilwhy.generators.base import Decoding, Finish
 from distilwhy.generators.continuations import Continuation, PromptIds
 from distilwhy.generators.prefixes import MIN_PREFIX, common_prefix
-from distilwhy.generators.row_budget import RowBudget
+from distilwhy.generators.row_budget import RowBudget, clock
 from distilwhy.generators.rows import Row, RowQueue
 from distilwhy.models.memory import is_out_of_memory
 
@@ -81,7 +80,7 @@ class Writer:
         return min(self._budget.rows, self._limit or self._budget.rows)
 
     def _step(self) -> Iterator[tuple[Row, Finish]]:
-        begun, rows = time.perf_counter(), len(self._rows)
+        begun, rows = clock(self._device), len(self._rows)
         last = [row.written[-1] for row, _ in self._lines]
         try:
             logits = self._continuation.step(torch.tensor(last, device=self._device))
@@ -92,7 +91,7 @@ class Writer:
             return
         # The tokens are known by then, so a GPU is done with the step.
         ended = self._write(logits, self._lines)
-        self._budget.note(rows, time.perf_counter() - begun)
+        self._budget.note(rows, clock(self._device) - begun)
         yield from ended
 
     def _room(self) -> int:

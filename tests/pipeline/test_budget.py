@@ -90,3 +90,33 @@ def test_a_local_teacher_that_changed_is_refused(
     shutil.copy(tiny_models["llama"] / "model.safetensors", model)
     generate(2)
     assert store_path(out).read_bytes() == store
+
+
+def test_a_store_goes_on_in_the_precision_that_it_was_begun_in(
+    tiny_models: dict[str, Path],
+    task: dict[str, object],
+    table: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    out = tmp_path / "a.jsonl"
+
+    def generate(precision: str, limit: int) -> None:
+        fields = {"model": f"hf:{tiny_models['llama']}", "shots": 1, "steps": ["rationale"]}
+        teacher = TeacherSettings.model_validate(
+            {**fields, "max_new_tokens": 3, "precision": precision}
+        )
+        stages.generate(task, teacher, out, limit=limit, base=table)
+
+    monkeypatch.setattr("distilwhy.models.precision.bf16_speedup", lambda: 0.5)
+    generate("auto", 1)
+    generate("fp32", 2)
+    store = store_path(out).read_bytes()
+    with pytest.raises(DataError, match="in fp32, not in bf16") as caught:
+        generate("bf16", 2)  # although all texts are there
+    assert "precision: fp32" in caught.value.remedy
+    monkeypatch.setattr("distilwhy.models.precision.bf16_speedup", lambda: 8.0)
+    with pytest.raises(DataError, match="in fp32, not in bf16"):
+        generate("auto", 3)
+    assert store_path(out).read_bytes() == store
+    generate("fp32", 3)

@@ -98,9 +98,15 @@ def terms(teacher: ModelSettings, run: StageRun, elsewhere: Sequence[Path] = ())
         run: The stage, which knows the content of a teacher on this machine.
         elsewhere: Other stores whose cost counts against the budget.
     """
+    from distilwhy.generators.open import LOCAL_KINDS
     from distilwhy.teaching.spending import Terms
 
     files = run.inputs.get("teacher")
+    local = parse_model(teacher.model).kind in LOCAL_KINDS
     return Terms(
-        teacher.budget, teacher.prices, tuple(elsewhere), None if files is None else files.sha256
+        teacher.budget,
+        teacher.prices,
+        tuple(elsewhere),
+        content=None if files is None else files.sha256,
+        precision=teacher.precision if local and teacher.precision != "auto" else None,
     )

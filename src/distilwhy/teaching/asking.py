@@ -113,6 +113,8 @@ class StoredTeacher:
         """
         keys, denied = list(requests), False
         self._check_contrast(requests.values())
+        if requests:
+            self._check_precision()
         with Interrupt() as interrupt:
             # A prompt in flight reserves more than it will use, so room is left at a round's end.
             while keys and interrupt.signal is None:
@@ -195,6 +197,12 @@ class StoredTeacher:
         if contrasted and not can_contrast(self._generator):
             raise no_contrast(self.name)
 
+    def _check_precision(self) -> None:
+        """Keep a local teacher's texts of one store in one precision, as they differ by it."""
+        precision = getattr(self._generator, "precision", "unknown")
+        if precision != "unknown":
+            self.store.check_precision(self.name, precision)
+
     def _check_likelihood(self, decoding: Decoding, generated: Generated) -> None:
         if decoding.logprobs and generated.logprob is None:
             raise ConfigError(
@@ -227,6 +235,8 @@ def stored_teacher(
     with TextStore(store_path) as store:
         if terms.content is not None:
             store.check_teacher(generator.name, terms.content)
+        if terms.precision is not None:
+            store.check_precision(generator.name, terms.precision)
         teacher = StoredTeacher(generator, store, terms)
         try:
             yield teacher

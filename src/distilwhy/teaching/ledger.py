@@ -88,6 +88,7 @@ class LedgerState(BaseModel):
         longest: Longest time that one text took, in seconds.
         steps: Time by step, of texts that came.
         contents: By local teacher, the hash of what the store's texts are from.
+        precisions: By local teacher, the precision in which it wrote them.
     """
 
     owner: Owner | None = None
@@ -97,6 +98,7 @@ class LedgerState(BaseModel):
     longest: float = 0.0
     steps: dict[str, StepTime] = Field(default_factory=dict)
     contents: dict[str, str] = Field(default_factory=dict)
+    precisions: dict[str, str] = Field(default_factory=dict)
 
 
 def ledger_path(store: Path) -> Path:

@@ -26,12 +26,15 @@ class Terms:
         prices: What its tokens cost; ``None`` where no money is counted.
         elsewhere: Other stores whose cost counts against the same budget.
         content: Content hash of a teacher on this machine, whose name may come to name another.
+        precision: Precision that a teacher on this machine was told to write in; ``None`` where
+            it chooses.
     """
 
     budget: Budget = field(default_factory=Budget)
     prices: Prices | None = None
     elsewhere: tuple[Path, ...] = ()
     content: str | None = None
+    precision: str | None = None
 
 
 @dataclass(eq=False)

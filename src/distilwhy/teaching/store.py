@@ -107,6 +107,24 @@ class TextStore:
             )
         self.write_ledger()
 
+    def check_precision(self, name: str, precision: str) -> None:
+        """Refuse a teacher that would write on in another precision than that of the store's texts.
+
+        Args:
+            name: Its model string.
+            precision: ``fp32`` or ``bf16``.
+
+        Raises:
+            DataError: When another precision was noted before.
+        """
+        noted = self.ledger.precisions.setdefault(name, precision)
+        if noted != precision:
+            raise DataError(
+                f"{self.path} holds texts that {name} wrote in {noted}, not in {precision}.",
+                f"Set precision: {noted}, or write to another file.",
+            )
+        self.write_ledger()
+
     def __contains__(self, key: object) -> bool:
         return key in self._places
 

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from distilwhy.growing.parse import Malformed, parse
+from distilwhy.growing.limits import Malformed
+from distilwhy.growing.parse import parse
 from distilwhy.growing.prompt import writing_place
 from distilwhy.records import Example
 

@@ -17,6 +17,7 @@ from distilwhy.files import read_records
 from distilwhy.prompts.library import load_prompts
 from distilwhy.records import Example
 from distilwhy.tasks.base import question_text
+from distilwhy.teaching.own_answers import split_answer
 from distilwhy.teaching.steps import (
     Asking,
     answer_prompt,
@@ -24,7 +25,6 @@ from distilwhy.teaching.steps import (
     critique_prompt,
     rationale_prompt,
     revision_prompt,
-    split_answer,
 )
 
 EXAMPLE = Example(id="q1", question="What is wet?", choices=("sand", "rain", "fire"), answer="rain")

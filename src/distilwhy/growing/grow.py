@@ -15,7 +15,8 @@ from distilwhy.growing.agree import Votes, vote
 from distilwhy.growing.asking import Teacher
 from distilwhy.growing.balance import balanced_sizes, place_answers, ranked_labels, spread
 from distilwhy.growing.duplicates import NearDuplicates, Twin
-from distilwhy.growing.parse import Malformed, parse
+from distilwhy.growing.limits import Malformed
+from distilwhy.growing.parse import parse
 from distilwhy.growing.prompt import Asking, writing_place
 from distilwhy.growing.report import (
     OF_GROWN,

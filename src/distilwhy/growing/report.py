@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import get_args
 
-from distilwhy.growing.parse import Fault
+from distilwhy.growing.limits import Fault
 from distilwhy.records import LETTERS, Example, Record
 
 OF_TEST, OF_SEED, OF_GROWN = (f"near-duplicate of a {what}" for what in ("test", "seed", "grown"))

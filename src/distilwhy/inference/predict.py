@@ -25,8 +25,9 @@ from distilwhy.students.load import StudentCard, load_student
 from distilwhy.students.views import source_text
 from distilwhy.tasks.answers import parse_answer
 from distilwhy.teaching.asking import FREE, Request, TextSource, stored_teacher
+from distilwhy.teaching.own_answers import split_answer
 from distilwhy.teaching.spending import Terms
-from distilwhy.teaching.steps import Asking, StepPrompt, answer_prompt, split_answer
+from distilwhy.teaching.steps import Asking, StepPrompt, answer_prompt
 
 _FACTUAL = re.compile(
     r"^\s*(?:\[factual\]\s*)?(?:Answer:\s*)?(?P<rationale>.*?)\s*(?:So the answer is\b.*)?$",

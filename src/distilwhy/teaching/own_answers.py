@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 
@@ -12,7 +13,7 @@ from distilwhy.tasks.answers import parse_answer
 from distilwhy.teaching.drafts import Draft, OwnAnswer
 from distilwhy.teaching.gates import teacher_text
 from distilwhy.teaching.samples import SELECTIONS, Sample, mean_likelihood
-from distilwhy.teaching.steps import answer_prompt, split_answer
+from distilwhy.teaching.steps import answer_prompt
 from distilwhy.teaching.waves import TeachingRun, Wanted
 
 
@@ -70,6 +71,25 @@ def majority(answers: Sequence[OwnAnswer]) -> str | None:
     """
     votes = Counter(answer.choice for answer in answers if answer.choice is not None)
     return votes.most_common(1)[0][0] if votes else None
+
+
+def split_answer(text: str, example: Example) -> tuple[str, str]:
+    """Take the text of an answer prompt apart.
+
+    Args:
+        text: The teacher's text, e.g. ``flashlight. A tent is dark.``
+        example: The example asked, whose choices may hold full stops themselves.
+
+    Returns:
+        The answer's text and the reason; the reason is empty when there is none.
+    """
+    text = text.strip()
+    for choice in sorted(example.choices, key=len, reverse=True):
+        match = re.match(rf"{re.escape(choice)}(?:[.:;,]|$)", text, re.IGNORECASE)
+        if match:
+            return text[: len(choice)], text[match.end() :].strip()
+    answer, _, reason = text.partition(". ")
+    return answer.rstrip("."), reason.strip()
 
 
 def _read(row: StoredText, example: Example) -> OwnAnswer:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -126,7 +125,7 @@ def answer_prompt(example: Example, asking: Asking) -> StepPrompt:
     """Ask for answer and reason without giving the answer, to measure the teacher's accuracy.
 
     The prompt is the rationale's, cut before the answer; the text begins with the answer and goes
-    on with the reason. :func:`split_answer` takes it apart.
+    on with the reason. ``own_answers.split_answer`` takes it apart.
     """
     template = asking.prompts.templates["rationale"]
     pair = asking.adjectives(example, "rationale")
@@ -217,25 +216,6 @@ def own_prompt(
         prompts.block, pair, question=shown_question(example), answer=_gold(example), **given
     )
     return _assemble(name, prefix, last, asking, None)
-
-
-def split_answer(text: str, example: Example) -> tuple[str, str]:
-    """Take the text of an answer prompt apart.
-
-    Args:
-        text: The teacher's text, e.g. ``flashlight. A tent is dark.``
-        example: The example asked, whose choices may hold full stops themselves.
-
-    Returns:
-        The answer's text and the reason; the reason is empty when there is none.
-    """
-    text = text.strip()
-    for choice in sorted(example.choices, key=len, reverse=True):
-        match = re.match(rf"{re.escape(choice)}(?:[.:;,]|$)", text, re.IGNORECASE)
-        if match:
-            return text[: len(choice)], text[match.end() :].strip()
-    answer, _, reason = text.partition(". ")
-    return answer.rstrip("."), reason.strip()
 
 
 def _explain(

@@ -8,6 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from distilwhy.report import ReportData, formats, tables
+from distilwhy.report.seeds import seeds_table
 from distilwhy.report.table import Column, Table, text_cell
 
 
@@ -88,11 +89,11 @@ def test_token_table_ends_with_the_total(report_data: ReportData) -> None:
 
 
 def test_seeds_table_only_with_several_seeds(report_data: ReportData) -> None:
-    assert tables.seeds_table(report_data) is None
+    assert seeds_table(report_data) is None
     first = report_data.entries[0]
     lower = first.metrics.model_copy(update={"accuracy": first.metrics.accuracy - 0.1})
     again = first.model_copy(update={"name": "again", "seed": 1, "metrics": lower})
-    table = tables.seeds_table(report_data.model_copy(update={"entries": (first, again)}))
+    table = seeds_table(report_data.model_copy(update={"entries": (first, again)}))
     assert table is not None
     # Two values 10 points apart: SD = 10 / sqrt(2).
     assert cells(table)[0][2:5:2] == ["2", "7.1"]

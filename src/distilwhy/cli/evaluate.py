@@ -59,6 +59,8 @@ def evaluate(
         f"accuracy {metrics.accuracy:.1%} (95 % interval {metrics.ci_low:.1%} to "
         f"{metrics.ci_high:.1%}), n = {metrics.n}, {metrics.unparsed} unparsed"
     )
+    if metrics.collapsed:
+        text += f"\ncollapsed: {'; '.join(metrics.collapsed)}"
     result = metrics.model_dump(mode="json")
     if against is not None:
         paired = stages.compare(predictions, against, seed=seed)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from distilwhy.evaluation.accuracy import accuracy, check_predictions, class_metrics
+from distilwhy.evaluation.collapse import constant_answers
 from distilwhy.evaluation.explanations import explanation_metrics
 from distilwhy.evaluation.metrics import Metrics
 from distilwhy.files import read_records
@@ -41,6 +42,7 @@ def evaluate(
         explanations=explanation_metrics(predictions, choices_known),
         prediction=prediction,
         training=training,
+        collapsed=(*constant_answers(predictions), *(training.collapsed if training else ())),
     )
 
 

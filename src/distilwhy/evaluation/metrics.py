@@ -54,6 +54,8 @@ class Metrics(Record):
         explanations: Explanation figures; ``None`` when there are none.
         prediction: What prediction cost.
         training: What training cost.
+        collapsed: What shows that the predictor is of no use, from its answers or its training;
+            empty for a sound one.
     """
 
     n: int
@@ -65,3 +67,4 @@ class Metrics(Record):
     explanations: ExplanationMetrics | None = None
     prediction: PredictionSummary | None = None
     training: TrainingSummary | None = None
+    collapsed: tuple[str, ...] = ()

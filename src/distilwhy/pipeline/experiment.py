@@ -195,7 +195,10 @@ class ExperimentRun:
                 settings=settings,
                 base=self.base,
             )
-        stages.evaluate(cell.predictions, cell.folder / "metrics.json", seed=experiment.seed)
+        figures = cell.folder / "metrics.json"
+        metrics = stages.evaluate(cell.predictions, figures, seed=experiment.seed)
+        if metrics.collapsed:
+            say(f"{entry_name(cell, self.cells)} collapsed: {'; '.join(metrics.collapsed)}.")
 
     def write_report(self) -> None:
         """Write the report, unless it shows the same files already.

@@ -110,13 +110,31 @@ def headline(data: ReportData) -> Headline:
         others.append((groups[1][0], f"the runner-up, {groups[1][0].name}"))
     judged = judge(data.comparisons)
     against = tuple(_against(judged, best, other, label) for other, label in others)
-    caution = ""
+    cautions = _collapsed(data)
     if len(groups) > 1:
-        caution = (
+        cautions.append(
             f"It was picked as the best of {len(groups)} on the same questions that it is measured "
             "on, so its figure is somewhat flattered."
         )
-    return Headline(_lead(groups), against, caution)
+    return Headline(_lead(groups), against, " ".join(cautions))
+
+
+def collapsed_entries(entries: Sequence[Entry]) -> list[Entry]:
+    """Return the students among entries whose runs collapsed."""
+    return [e for e in entries if e.kind in ("student", "control") and e.metrics.collapsed]
+
+
+def _collapsed(data: ReportData) -> list[str]:
+    """Say how many runs collapsed, and which; nothing where none did."""
+    runs = [entry for entry in data.entries if entry.kind in ("student", "control")]
+    collapsed = collapsed_entries(runs)
+    if not collapsed:
+        return []
+    names = "; ".join(f"{entry.name} ({entry.metrics.collapsed[0]})" for entry in collapsed)
+    return [
+        f"{len(collapsed)} of {len(runs)} runs collapsed: {names}. Means over seeds count them, "
+        "and are given without them too."
+    ]
 
 
 def student_groups(data: ReportData, controls: bool = False) -> list[list[Entry]]:
@@ -145,11 +163,17 @@ def _lead(groups: Sequence[Sequence[Entry]]) -> str:
     if len(best) == 1:
         return f"{subject}, {entry.name}, answered {share}"
     accuracies = [item.metrics.accuracy for item in best]
+    sound = [item.metrics.accuracy for item in best if not item.metrics.collapsed]
+    without = ""
+    if 0 < len(sound) < len(best):
+        count = len(best) - len(sound)
+        without = f"; {formats.percent(mean(sound))} without the {count} that collapsed"
     group = ", ".join(part for part in (entry.student, entry.condition) if part) or entry.name
     return (
         f"{subject} on average over {len(best)} seeds, {group}, answered "
         f"{formats.percent(mean(accuracies))} of the test questions rightly (lowest "
-        f"{formats.percent(min(accuracies))}, highest {formats.percent(max(accuracies))}). "
+        f"{formats.percent(min(accuracies))}, highest {formats.percent(max(accuracies))}"
+        f"{without}). "
         f"Its run {entry.name} answered {share}"
     )
 

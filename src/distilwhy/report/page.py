@@ -25,6 +25,7 @@ from distilwhy.report.figures import (
     view_series,
 )
 from distilwhy.report.findings import headline
+from distilwhy.report.seeds import collapsed_table, seeds_table
 from distilwhy.report.training_tables import control_table
 
 STATIC_ITEMS = 3
@@ -118,7 +119,8 @@ def _tables(data: ReportData) -> dict[str, Any]:
             [
                 tables.accuracy_table(data),
                 control_table(data),
-                tables.seeds_table(data),
+                seeds_table(data),
+                collapsed_table(data),
             ]
         ),
         "cost_table": tables.cost_table(data),

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from statistics import mean, stdev
 
 from distilwhy.report import formats
 from distilwhy.report.data import Entry, ReportData
-from distilwhy.report.findings import judge, student_groups
+from distilwhy.report.findings import judge
 from distilwhy.report.table import (
     Cell,
     Column,
@@ -104,38 +103,6 @@ def _cost_row(entry: Entry) -> tuple[Cell, ...]:
         count_cell(prediction.tokens_per_second if prediction else None),
         Cell(formats.memory(memories[1]), memories[1]),
     )
-
-
-def seeds_table(data: ReportData) -> Table | None:
-    """Return accuracy over seeds for each student and condition, when any has several."""
-    groups = student_groups(data, controls=True)
-    if all(len(group) == 1 for group in groups):
-        return None
-    columns = (
-        Column("Condition", numeric=False),
-        Column("Student", numeric=False),
-        Column("Seeds"),
-        Column("Mean"),
-        Column("SD (points)"),
-        Column("Lowest"),
-        Column("Highest"),
-    )
-    rows = []
-    for group in groups:
-        values = [entry.metrics.accuracy for entry in group]
-        spread = 100 * stdev(values) if len(values) > 1 else None
-        rows.append(
-            (
-                text_cell(group[0].condition or group[0].name),
-                text_cell(group[0].student or ""),
-                count_cell(len(values)),
-                percent_cell(mean(values)),
-                decimal_cell(spread),
-                percent_cell(min(values)),
-                percent_cell(max(values)),
-            )
-        )
-    return Table("seeds", "Accuracy over training seeds", columns, tuple(rows))
 
 
 def comparison_table(data: ReportData) -> Table | None:

@@ -19,7 +19,7 @@ from distilwhy.models.precision import (
     precision_name,
     resolve_precision,
 )
-from distilwhy.progress import progress_bar
+from distilwhy.progress import progress_bar, say
 from distilwhy.records import TRAINING_SUMMARY, Annotation, TrainingSummary
 from distilwhy.students.controls import controlled
 from distilwhy.students.encode import Encoder
@@ -34,6 +34,7 @@ from distilwhy.training.checkpoints import (
     step_of,
     stopped_early,
 )
+from distilwhy.training.collapse import not_below_unigram, unigram_entropies
 from distilwhy.training.data import TrainingData, encode_data, split_held_out, step_sampler
 from distilwhy.training.guard import Guard
 from distilwhy.training.memory import Fitted, fit_to_budget
@@ -109,6 +110,8 @@ def train(
         save_student(out, trainer.model, loaded.tokenizer, card)
     write_json(out / TRAINING_SUMMARY, summary.model_dump())
     remove_checkpoints(out)
+    if summary.collapsed:
+        say(f"{out}: the run collapsed: {'; '.join(summary.collapsed)}.")
     return summary
 
 
@@ -194,6 +197,11 @@ def _summary(
 ) -> TrainingSummary:
     model = fitted.student.model
     best = trainer.state.best_global_step or trainer.state.global_step
+    curve = curve_of(trainer.state)
+    weights = trainer.method.weights
+    entropies = unigram_entropies(data.rows, list(weights))
+    # A soft term's loss is no cross-entropy of the tokens alone.
+    hard = trainer.soft is None
     return TrainingSummary(
         examples=data.examples,
         held_out=data.held_out_examples,
@@ -209,6 +217,8 @@ def _summary(
         parameters=sum(p.numel() for p in model.parameters()),
         trainable_parameters=sum(p.numel() for p in model.parameters() if p.requires_grad),
         memory=fitted.chosen,
-        curve=curve_of(trainer.state),
+        curve=curve,
         stopped_early=trainer.state.global_step < planned,
+        unigram_entropy=entropies,
+        collapsed=not_below_unigram(curve, best, entropies, weights) if hard else (),
     )

@@ -11,6 +11,7 @@ from transformers import DynamicCache
 from transformers.modeling_outputs import BaseModelOutput
 
 from distilwhy.models.cache import cache_of, with_cache
+from distilwhy.models.memory import is_out_of_memory
 
 
 @dataclass(frozen=True)
@@ -174,10 +175,19 @@ def keeps_its_state(model: Any, pad: int) -> bool:
         trial.keep([1])
         found = trial.step(torch.tensor([4], device=model.device)).float()
         wanted = _alone(model, [*prompts[1], 3, 4])
-    except (TypeError, ValueError, IndexError, RuntimeError, AttributeError):
-        return False
+    except (TypeError, ValueError, IndexError, RuntimeError, AttributeError, MemoryError) as error:
+        # Want of memory, and what fails without a batch too, is for the run itself to meet.
+        return is_out_of_memory(error) or not _runs_alone(model, prompts[1])
     tolerance = 1e-4 if model.dtype == torch.float32 else 0.05
     return bool((found - wanted).norm() <= tolerance * wanted.norm())
+
+
+def _runs_alone(model: Any, ids: Sequence[int]) -> bool:
+    try:
+        _alone(model, ids)
+    except (TypeError, ValueError, IndexError, RuntimeError, AttributeError, MemoryError):
+        return False
+    return True
 
 
 @torch.inference_mode()

@@ -24,8 +24,8 @@ from distilwhy.training.data import TrainingData, step_sampler
 GIB = 2**30
 PROCESS = 0.7 * GIB
 """What Python, torch and transformers take before any model."""
-MARGIN = 1.1
-"""Allocators keep holes between tensors."""
+MARGIN = 1.25
+"""Allocators keep holes between tensors, and single operations need room of their own."""
 PROBE_TOKENS = 256
 
 

@@ -7,13 +7,16 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from training_published import CHUNK, PublishedTrainer
 from transformers import (
+    AutoModelForCausalLM,
     AutoModelForSeq2SeqLM,
+    LlamaConfig,
     PreTrainedModel,
     T5Config,
     Trainer,
@@ -46,7 +49,7 @@ class Student:
     """A student of the benchmark: how it is made, and the checkpointing of both ways compared."""
 
     load: Callable[[], PreTrainedModel]
-    checkpointing: tuple[tuple[bool, bool], ...]
+    checkpointing: tuple[tuple[bool, bool], ...] = ()
 
 
 def t5_base() -> PreTrainedModel:
@@ -67,6 +70,20 @@ def t5_base() -> PreTrainedModel:
     return AutoModelForSeq2SeqLM.from_config(config)
 
 
+def llama(width: int, layers: int) -> PreTrainedModel:
+    """Return a small Llama-type model with random weights and 8,192 words."""
+    config = LlamaConfig(
+        vocab_size=8192,
+        hidden_size=width,
+        intermediate_size=3 * width,
+        num_hidden_layers=layers,
+        num_attention_heads=width // 64,
+        num_key_value_heads=width // 64,
+        tie_word_embeddings=True,
+    )
+    return AutoModelForCausalLM.from_config(config)
+
+
 def smollm2() -> PreTrainedModel:
     """Return SmolLM2-135M."""
     return load_model("embedded").model
@@ -76,6 +93,13 @@ STUDENTS = {
     "smollm2": Student(smollm2, ((False, False), (True, True))),
     "t5-base": Student(t5_base, ((True, False), (False, False), (True, True))),
 }
+
+SIZES = {
+    "9M": Student(partial(llama, 256, 8)),
+    "29M": Student(partial(llama, 384, 12)),
+    "95M": Student(partial(llama, 640, 16)),
+}
+"""Students of three sizes, for what cost follows from."""
 
 CONDITIONS = {
     "multitask : unrevised": Condition(method="multitask", data="unrevised"),
@@ -91,7 +115,7 @@ class Plan:
 
     Args:
         way: ``published`` or ``distilwhy``.
-        student: A name in ``STUDENTS``.
+        student: A name in ``STUDENTS`` or ``SIZES``.
         condition: A name in ``CONDITIONS``.
         precision: ``fp32``, or ``bf16``: bf16 autocast over fp32 weights.
         checkpointing: Whether activations are computed again in the backward pass.
@@ -119,7 +143,7 @@ class Plan:
 def measure(plan: Plan) -> dict[str, Any]:
     """Train for a few steps and return examples a second, memory, losses and where time went."""
     set_seed(0)
-    model = STUDENTS[plan.student].load()
+    model = (STUDENTS | SIZES)[plan.student].load()
     method = resolve_method(CONDITIONS[plan.condition])
     groups = encoded_rows(plan, model, method)
     with tempfile.TemporaryDirectory() as folder:
@@ -135,6 +159,8 @@ def measure(plan: Plan) -> dict[str, Any]:
     return {
         "examples_per_second": (last - first) / seconds,
         "tokens_per_second": sum(row.tokens for row in timed) / seconds,
+        "seconds": seconds,
+        "parameters": sum(p.numel() for p in model.parameters()),
         "peak_memory_mb": memory,
         "padding_share": 1 - trainer.tokens / trainer.positions,
         "peak_gflops": peak / 1e9,

@@ -21,6 +21,18 @@ from distilwhy.training import train as stage
 from distilwhy.training.data import split_held_out
 from distilwhy.training.trainer import ViewTrainer
 
+METHOD = Condition(method="multitask+counterfactual")
+CURRICULUM = Condition.model_validate(
+    {
+        "method": "multitask",
+        "control": "shuffled",
+        "curriculum": {
+            "change": "linear",
+            "points": [{"at": 0, "views": {"explain": 1}}, {"at": 0.7}],
+        },
+    }
+)
+
 Train = Callable[..., TrainingSummary]
 
 
@@ -80,15 +92,19 @@ def test_it_learns_and_says_what_it_did(
     assert "Warning" not in output.err
 
 
-@pytest.mark.parametrize(("model", "micro_batches"), [("llama", 3), ("t5", 1), ("gpt2", 1)])
+@pytest.mark.parametrize(
+    ("model", "micro_batches", "condition"),
+    [("llama", 3, METHOD), ("t5", 1, METHOD), ("gpt2", 1, METHOD), ("llama", 2, CURRICULUM)],
+)
 def test_a_resumed_run_equals_an_unbroken_one(
     model: str,
     micro_batches: int,
+    condition: Condition,
     fit: Train,
     tmp_path: Path,
     stop_after: Callable[[int], None],
 ) -> None:
-    changes = {"model": model, "micro_batches": micro_batches}
+    changes = {"model": model, "micro_batches": micro_batches, "condition": condition}
     unbroken = fit(tmp_path / "unbroken", **changes)
     assert unbroken.steps == 9
     # Checkpoints are written after steps 3 and 6; the second epoch is half done at 5.

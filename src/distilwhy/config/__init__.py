@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from distilwhy.config.backend import BackendSettings, RaySettings
 from distilwhy.config.base import Precision, Settings, read_yaml, to_yaml, validate
+from distilwhy.config.curriculum import Curriculum, CurriculumPoint
 from distilwhy.config.experiment import (
     Experiment,
     Limits,
@@ -36,6 +37,8 @@ __all__ = [
     "Budget",
     "Condition",
     "Contrast",
+    "Curriculum",
+    "CurriculumPoint",
     "Experiment",
     "LayerSettings",
     "Limits",

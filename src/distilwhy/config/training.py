@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pydantic import Field, field_validator
 
 from distilwhy.config.base import Precision, Settings
+from distilwhy.config.curriculum import Curriculum
 from distilwhy.config.size import LayerSettings, LoraSettings
 from distilwhy.config.soft import SoftSettings
 from distilwhy.records import Control, DataKind
@@ -46,6 +47,9 @@ class MethodSettings(Settings):
     views: dict[str, float] | None = Field(
         None, description="Weights of views by name, for a method of your own."
     )
+    curriculum: Curriculum | None = Field(
+        None, description="Weights of views over the run; the method's own throughout when unset."
+    )
     counterfactual_form: Literal["input", "decoder"] = Field(
         "input",
         description="Where the wrong rationale stands: in the input (the paper), or in the "
@@ -77,7 +81,8 @@ class Condition(MethodSettings):
         """The condition's name in tables, e.g. ``multitask : unrevised``."""
         soft = f" + {self.soft.loss}" if self.soft else ""
         control = f", control {self.control.replace('_', ' ')}" if self.control else ""
-        return self.name or f"{self.method} : {self.data}{soft}{control}"
+        curriculum = ", curriculum" if self.curriculum else ""
+        return self.name or f"{self.method} : {self.data}{soft}{curriculum}{control}"
 
 
 NO_WEIGHT_CHANGES = {"spike", "trackers"}
@@ -127,7 +132,7 @@ class TrainingSettings(Settings):
         3.0,
         gt=1,
         description="Stop where a step's loss is above so many times the median of the last 50 "
-        "steps' and that of the first 10; null never does.",
+        "steps' and that of the first 10; null never does, nor does a run with a curriculum.",
     )
     trackers: tuple[str, ...] = Field(
         (), description="Who is told of losses: tensorboard, wandb, mlflow, trackio."

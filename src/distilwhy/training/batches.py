@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from torch.utils.data import Sampler
 
@@ -24,6 +24,8 @@ class StepSampler(Sampler[list[int]]):
         batch_size: Examples a step.
         micro_batches: Forward passes a step, at most as many as examples in it.
         seed: Seed of the order.
+        counted: Tells, of a row's number and a step's, whether the row counts in that step's loss;
+            those that do not are left out of it.
     """
 
     def __init__(
@@ -34,6 +36,7 @@ class StepSampler(Sampler[list[int]]):
         batch_size: int,
         micro_batches: int = 1,
         seed: int = 0,
+        counted: Callable[[int, int], bool] | None = None,
     ) -> None:
         self.groups = [list(group) for group in groups if group]
         self.lengths = lengths
@@ -41,6 +44,7 @@ class StepSampler(Sampler[list[int]]):
         # An example has a row or more, so that no forward pass is left without rows.
         self.micro_batches = max(1, min(micro_batches, batch_size, len(self.groups)))
         self.seed = seed
+        self.counted = counted
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
@@ -63,10 +67,17 @@ class StepSampler(Sampler[list[int]]):
 
     def __iter__(self) -> Iterator[list[int]]:
         order, start = self.order(), 0
-        for size in self._step_sizes():
+        for step, size in enumerate(self._step_sizes(), self.epoch * self.steps):
             rows = [row for group in order[start : start + size] for row in self.groups[group]]
             start += size
-            yield from self._cut(rows)
+            yield from self._cut(self._counted(rows, step))
+
+    def _counted(self, rows: list[int], step: int) -> list[int]:
+        """Return the rows that count in a step; all, where too few for its forward passes do."""
+        if self.counted is None:
+            return rows
+        kept = [row for row in rows if self.counted(row, step)]
+        return kept if len(kept) >= self.micro_batches else rows
 
     def _step_sizes(self) -> list[int]:
         whole, rest = divmod(len(self.groups), self.batch_size)

@@ -10,10 +10,11 @@ The weights come from the paper's formulas:
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from distilwhy.config import MethodSettings
+from distilwhy.config import Curriculum, MethodSettings
 from distilwhy.errors import ConfigError
 from distilwhy.registry import Registry
 from distilwhy.students.views import find_view
@@ -44,18 +45,41 @@ class Method:
 
     Args:
         name: Its name.
-        weights: Weight of each view's mean token loss; views of weight 0 are left out.
+        weights: Weight of each view's mean token loss; of weight 0 are only views that a curriculum
+            trains for a time.
+        points: Where weights change over a run, as share of its steps, and to what; in order, the
+            first at 0. Without any, they are ``weights`` throughout.
+        linear: Whether weights go evenly from one point to the next, rather than at once.
     """
 
     name: str
     weights: dict[str, float]
+    points: tuple[tuple[float, dict[str, float]], ...] = ()
+    linear: bool = False
+
+    def weights_at(self, share: float) -> list[float]:
+        """Return the weight of each view, in the order of ``weights``, at one place of a run.
+
+        Args:
+            share: Share of the run's steps that are done, in [0, 1).
+        """
+        if not self.points:
+            return list(self.weights.values())
+        place = bisect_right([at for at, _ in self.points], share)
+        (start, before), after = self.points[place - 1], self.points[place : place + 1]
+        if not self.linear or not after:
+            return [before.get(view, 0.0) for view in self.weights]
+        end, then = after[0]
+        part = (share - start) / (end - start)
+        return [
+            (1 - part) * before.get(view, 0.0) + part * then.get(view, 0.0) for view in self.weights
+        ]
 
     @property
     def answer_view(self) -> str:
         """The view whose tag asks for the answer: ``factual`` only where ``predict`` is missing."""
-        return (
-            "factual" if "factual" in self.weights and "predict" not in self.weights else "predict"
-        )
+        learnt = {view for view, weight in self.weights.items() if weight > 0}
+        return "factual" if "factual" in learnt and "predict" not in learnt else "predict"
 
     @property
     def rationale_view(self) -> str | None:
@@ -69,7 +93,8 @@ def resolve_method(settings: MethodSettings) -> Method:
     """Return the method that settings name, or the one that their ``views`` spell out.
 
     Raises:
-        ConfigError: When the method or a view is unknown, a weight is negative, or all are zero.
+        ConfigError: When the method or a view is unknown, a weight is negative, or all are zero,
+            or when a curriculum never trains a view of the method.
     """
     if settings.views is not None:
         weights = settings.views
@@ -83,4 +108,23 @@ def resolve_method(settings: MethodSettings) -> Method:
             f"Method {settings.method!r} needs weights of 0 or more, not all 0.",
             "Mend its alpha, beta, gamma or views.",
         )
-    return Method(settings.method, kept)
+    if settings.curriculum is None:
+        return Method(settings.method, kept)
+    return _with_curriculum(settings.method, kept, settings.curriculum)
+
+
+def _with_curriculum(name: str, weights: dict[str, float], curriculum: Curriculum) -> Method:
+    """Return a method whose weights change over a run."""
+    points = tuple(
+        (point.at, weights if point.views is None else point.views) for point in curriculum.points
+    )
+    trained = {view for _, at_point in points for view, weight in at_point.items() if weight > 0}
+    if missing := [view for view in weights if view not in trained]:
+        raise ConfigError(
+            f"The curriculum of {name!r} never trains its view {missing[0]!r}.",
+            "Give that view a weight at some point, or none in the method.",
+        )
+    for_a_time = {view: 0.0 for _, at_point in points for view in at_point if view in trained}
+    for view in for_a_time:
+        find_view(view)
+    return Method(name, for_a_time | weights, points, curriculum.change == "linear")

@@ -120,7 +120,8 @@ def _watchers(
 ) -> Iterator[TrainerCallback]:
     """Yield what a run's settings call for."""
     yield Moved()
-    yield Guard(trainer, data.texts, settings.spike, out)
+    # Where a curriculum changes what is trained, losses jump without any fault.
+    yield Guard(trainer, data.texts, None if trainer.method.points else settings.spike, out)
     if settings.patience is not None:
         yield Patience(settings.patience)
     if settings.gradient_checkpointing:

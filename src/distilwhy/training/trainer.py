@@ -79,12 +79,17 @@ class ViewTrainer(Trainer):
             eval_dataset=list(held_out) or None,
         )
         self.remove_callback(PrinterCallback)
+        self.rows = rows
         self.held_out = held_out
         self.soft = soft
         self.method = method
         self.encoder = encoder
         self.sampler = sampler
         self.weights = torch.tensor(list(method.weights.values()), device=args.device)
+        self.planned_steps = args.max_steps
+        if method.points and args.world_size == 1:
+            # Of several processes each would have to know which steps its batches are of.
+            sampler.counted = self._counts
         self.loss_is_scaled_for_ga = True
         self.tokens = 0
         self.positions = 0
@@ -128,7 +133,7 @@ class ViewTrainer(Trainer):
         self.tokens += int(inputs["tokens"])
         self.positions += sum(inputs[k].numel() for k in TOKEN_INPUTS if k in inputs)
         losses = self._token_losses(model, inputs)
-        loss = weighted_view_loss(losses, inputs["label_views"], self.weights, counts)
+        loss = weighted_view_loss(losses, inputs["label_views"], self.step_weights(), counts)
         # Processes average their gradients, while the counts are those of all of them together.
         loss = loss * self.args.world_size
         self._step.append((loss.detach(), losses.detach(), inputs["label_rows"]))
@@ -140,6 +145,17 @@ class ViewTrainer(Trainer):
         self._step = []
         return StepLosses(torch.stack(loss).sum(), torch.cat(tokens), torch.cat(rows))
 
+    def _counts(self, row: int, step: int) -> bool:
+        """Return whether a training row counts in a step's loss."""
+        return self.method.weights_at(step / self.planned_steps)[self.rows[row].view] > 0
+
+    def step_weights(self) -> torch.Tensor:
+        """Return the weight of each view in the step under way: fp32, [views]."""
+        if not self.method.points:
+            return self.weights
+        share = self.state.global_step / self.planned_steps
+        return torch.tensor(self.method.weights_at(share), device=self.args.device)
+
     def _token_losses(self, model: torch.nn.Module, batch: Batch) -> torch.Tensor:
         logits = target_logits(model, batch, self.accelerator.unwrap_model(model))
         if self.soft is not None:
@@ -147,7 +163,11 @@ class ViewTrainer(Trainer):
         return token_losses(logits, batch["labels"])
 
     def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
-        """Return the method's loss on the held-out rows, and each view's own mean token loss."""
+        """Return the method's loss on the held-out rows, and each view's own mean token loss.
+
+        The loss is by the method's own weights, whatever a curriculum trains at that point, so that
+        checkpoints of one run, and runs of one method, can be compared.
+        """
         model: Any = self.model
         was_training = model.training
         model.eval()

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from distilwhy.config import RaySettings
-from distilwhy.errors import ConfigError, MissingExtraError
+from distilwhy.errors import ConfigError, MissingExtraError, StageError
 from distilwhy.generators.ray_worker import Worker
 
 ADDRESS_VARIABLE = "RAY_ADDRESS"
@@ -37,11 +37,13 @@ class Cluster:
         self.ray = _import_ray()
         self._settings = settings
         self._mine = not self.ray.is_initialized()
+        self._here = False
         if self._mine:
             address = settings.address or os.environ.get(ADDRESS_VARIABLE) or "local"
             with _signals_kept():
                 self._connect(address)
-            if address == "local":
+            self._here = address == "local"
+            if self._here:
                 self._check_room()
 
     def worker(self) -> Any:
@@ -76,6 +78,17 @@ class Cluster:
             raise
         except errors.RayError:
             return None
+
+    def check_alive(self) -> None:
+        """Refuse to wait for a Ray that was started here and has died: nobody starts it again.
+
+        Raises:
+            StageError: When it has.
+        """
+        if self._here and not any(node["Alive"] for node in self.ray.nodes()):
+            raise StageError(
+                "Ray, started on this machine for the run, has died; the same command goes on."
+            )
 
     @property
     def gpus(self) -> float:

@@ -178,10 +178,16 @@ class Crew:
         return news
 
     def _say_if_waiting(self) -> None:
-        """Say so when no worker gets ready for long: there may be no room for one."""
+        """Say so when no worker gets ready for long: there may be no room for one.
+
+        Raises:
+            StageError: When none can, as Ray itself has died.
+        """
         if any(member.opened for member in self.members):
             self._waiting = None
-        elif self._waiting is None:
+            return
+        self._cluster.check_alive()
+        if self._waiting is None:
             self._waiting = time.monotonic()
         elif time.monotonic() - self._waiting > WAIT_SECONDS:
             self._waiting = math.inf

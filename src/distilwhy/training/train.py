@@ -199,8 +199,12 @@ def _summary(
     model = fitted.student.model
     best = trainer.state.best_global_step or trainer.state.global_step
     curve = curve_of(trainer.state)
-    weights = trainer.method.weights
+    method = trainer.method
+    # What was trained to the end: a curriculum's student may have left other views behind.
+    last = method.weights_at(1 - 1 / planned)
+    weights = dict(zip(method.weights, last, strict=True))
     entropies = unigram_entropies(data.rows, list(weights))
+    judged = {view: entropy for view, entropy in entropies.items() if weights[view] > 0}
     # A soft term's loss is no cross-entropy of the tokens alone.
     hard = trainer.soft is None
     return TrainingSummary(
@@ -221,5 +225,5 @@ def _summary(
         curve=curve,
         stopped_early=trainer.state.global_step < planned,
         unigram_entropy=entropies,
-        collapsed=not_below_unigram(curve, best, entropies, weights) if hard else (),
+        collapsed=not_below_unigram(curve, best, judged, weights) if hard else (),
     )

@@ -113,6 +113,8 @@ class Annotation(Record):
         counterfactuals: For wrong choices, an explanation written as if that choice were right;
             the rationale stands for the right one.
         extra: Texts of a user's own steps, by the step's name.
+        others: By a source's name, what else was said of the same example, by people or by other
+            teachers; conditions choose which they learn from.
         labelled_by: Whose answer the example's ``answer`` is: the data set's, or the teacher's.
     """
 
@@ -124,6 +126,7 @@ class Annotation(Record):
     rounds: tuple[Round, ...] = ()
     counterfactuals: dict[str, TeacherText] = Field(default_factory=dict)
     extra: dict[str, TeacherText] = Field(default_factory=dict)
+    others: dict[str, Annotation] = Field(default_factory=dict)
     labelled_by: Literal["gold", "teacher"] = "gold"
 
     def explanation(self, data: DataKind) -> TeacherText | None:
@@ -188,6 +191,8 @@ class TrainingSummary(Record):
         parameters: Parameters of the model.
         trainable_parameters: Of these, trained ones.
         memory: What was chosen to keep within ``training.memory_budget``; ``None`` without one.
+        sources: By source of explanations, how many examples the student learnt its explanation
+            of; ``none`` counts those that no source explains. Empty where sources are not mixed.
         curve: Training curve.
         stopped_early: Whether ``patience`` ended the run before its last step.
         unigram_entropy: Entropy of each view's target tokens in training, in nats: the loss of a
@@ -208,6 +213,7 @@ class TrainingSummary(Record):
     precision: str
     parameters: int
     trainable_parameters: int
+    sources: dict[str, int] = Field(default_factory=dict)
     memory: str | None = None
     curve: tuple[CurvePoint, ...] = ()
     stopped_early: bool = False

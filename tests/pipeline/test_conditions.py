@@ -1,4 +1,4 @@
-"""Whole experiments of conditions beyond plain methods: controls, and what their report says."""
+"""Whole experiments of conditions beyond plain methods, and what their report says."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from distilwhy.config import Experiment
-from distilwhy.errors import ConfigError
-from distilwhy.files import read_json
+from distilwhy.errors import ConfigError, DataError
+from distilwhy.files import read_json, write_records
 from distilwhy.generators.scripted import ScriptedGenerator
 from distilwhy.pipeline.experiment import ExperimentRun
+from distilwhy.records import Annotation, TeacherText
+from distilwhy.tasks import load_task
 
 Small = Callable[..., Experiment]
 Written = Callable[[Path], dict[str, int]]
@@ -48,3 +51,54 @@ def test_a_control_that_could_spoil_nothing(small: Small, table: Path, tmp_path:
     experiment = small(conditions=[{"method": "answer_only", "control": "empty"}])
     with pytest.raises(ConfigError, match="'answer_only : unrevised, control empty' learns no"):
         ExperimentRun(experiment, tmp_path / "run", table).run()
+
+
+def test_people_and_the_teacher_explain(
+    small: Small, table: Path, teacher: ScriptedGenerator, tmp_path: Path
+) -> None:
+    # Numbered otherwise than the task numbers them: questions are known by their words.
+    people = tmp_path / "people.jsonl"
+    examples = load_task(small().task, table).load("train")
+    said = [
+        Annotation(
+            example=example.model_copy(update={"id": f"p{number}"}),
+            teacher="human",
+            rationale=TeacherText(text=f"I saw thing {number} there."),
+        )
+        for number, example in enumerate(examples[:6])
+    ]
+    write_records(people, said)
+    experiment = small(
+        sources={"human": str(people)},
+        conditions=[
+            {"learn_from": {"teacher": 1, "human": 1}, "data": "unrevised"},
+            {"learn_from": {"teacher": 1, "human": 1}, "mixing": "all"},
+            {
+                "method": "multitask",
+                "curriculum": [{"at": 0, "views": {"explain": 1}}, {"at": 0.5}],
+            },
+        ],
+    )
+    run = ExperimentRun(experiment, tmp_path / "run", table)
+    page = run.run().read_text()
+    assert "Whose explanations students learnt" in page
+    drawn, both, plain = (read_json(c.trained / "training.json")["sources"] for c in run.cells)
+    # One of the twelve questions is a test question.
+    assert sum(drawn.values()) == 11
+    assert set(drawn) == {"teacher", "human"}
+    assert both == {"teacher": 11, "human": 6}
+    assert plain == {}
+
+    write_records(people, said[:3])
+    ExperimentRun(experiment, run.folder, table).run()
+    assert read_json(run.cells[1].trained / "training.json")["sources"]["human"] == 3
+    write_records(people, [a.model_copy(update={"example": run.test[0]}) for a in said[:1]])
+    with pytest.raises(DataError, match="explains none of the training examples"):
+        ExperimentRun(experiment, run.folder, table).run()
+
+
+def test_sources_that_are_not_named(small: Small) -> None:
+    with pytest.raises(ValidationError, match="no source named 'human' under sources"):
+        small(conditions=[{"learn_from": {"human": 1}}])
+    with pytest.raises(ValidationError, match="name of the first source already"):
+        small(sources={"teacher": "x.jsonl"})

@@ -1,4 +1,4 @@
-"""``distilwhy import``: published teacher outputs into an annotations file."""
+"""``distilwhy import``: published teacher outputs, or people's, into an annotations file."""
 
 from __future__ import annotations
 
@@ -18,21 +18,39 @@ def import_(
     task: Annotated[
         str | None, typer.Option(help="commonsense_qa, esnli or strategyqa; told by the columns.")
     ] = None,
+    explanation: Annotated[
+        list[str] | None,
+        typer.Option(help="Column of an explanation in rows of --task; may be given again."),
+    ] = None,
+    by: Annotated[str, typer.Option(help="Who wrote the column --explanation.")] = "human",
     max_rejects: Annotated[
         float, typer.Option(min=0, max=1, help="Largest share of unusable rows.")
     ] = 0.0,
     as_json: Json = False,
 ) -> None:
-    """Turn published teacher outputs into annotations, and count what the gates notice."""
+    """Turn published teacher outputs, or people's explanations, into annotations.
+
+    What the gates notice is counted.
+    """
+    from distilwhy.errors import ConfigError
     from distilwhy.files import write_records
     from distilwhy.manifests import begin_stage, write_manifest
     from distilwhy.outputs import check_output_file
+    from distilwhy.teaching.explained import import_explanations
     from distilwhy.teaching.published import import_published
 
+    if explanation and task is None:
+        raise ConfigError("--explanation needs --task.", "Name the task that the rows are of.")
     check_output_file(out, source)
-    run = begin_stage("import", {"source": source}, {"task": task, "max_rejects": max_rejects})
+    settings = {"task": task, "max_rejects": max_rejects, "explanation": explanation, "by": by}
+    run = begin_stage("import", {"source": source}, settings)
     rejects = out.with_name(f"{out.stem}.rejects.jsonl")
-    result = import_published(source, task, max_rejects, rejects)
+    if explanation and task is not None:
+        result = import_explanations(
+            source, task, explanation, by=by, max_rejects=max_rejects, rejects=rejects
+        )
+    else:
+        result = import_published(source, task, max_rejects, rejects)
     write_records(out, result.annotations)
     write_manifest(out, run)
     lines = [f"{out}: {len(result.annotations)} annotations of {result.task}."]

@@ -41,6 +41,11 @@ class Experiment(Settings):
     annotations: str | None = Field(
         None, description="Annotations file to use instead of asking the teacher."
     )
+    sources: dict[str, str] = Field(
+        {},
+        description="More annotations files by name, e.g. of human explanations or of other "
+        "teachers; conditions learn from them (learn_from).",
+    )
     teacher: TeacherSettings | None = Field(None, description="The teacher.")
     students: tuple[StudentSettings, ...] = Field(min_length=1, description="Student models.")
     conditions: tuple[Condition, ...] = Field(min_length=1, description="Methods by data kind.")
@@ -66,6 +71,11 @@ class Experiment(Settings):
     def _check_whole(self) -> Experiment:
         if (self.teacher is None) == (self.annotations is None):
             raise ValueError("give either a teacher or an annotations file")
+        known = {"teacher", *self.sources}
+        if "teacher" in self.sources:
+            raise ValueError("sources: 'teacher' is the name of the first source already")
+        if unknown := [n for c in self.conditions for n in c.learn_from or () if n not in known]:
+            raise ValueError(f"learn_from: there is no source named {unknown[0]!r} under sources")
         for name, values in (
             ("seeds", self.seeds),
             ("conditions", [condition.label for condition in self.conditions]),

@@ -64,6 +64,16 @@ class Condition(MethodSettings):
     """A method on a kind of data."""
 
     data: DataKind = Field("unrevised", description="Learn from rationales or from revisions.")
+    learn_from: dict[str, float] | None = Field(
+        None,
+        description="Shares of the sources of explanations, e.g. {teacher: 0.5, human: 0.5}; the "
+        "teacher's alone when unset.",
+    )
+    mixing: Literal["one", "all"] = Field(
+        "one",
+        description="Of an example that several sources explain, learn one's explanation, drawn by "
+        "share and seed, or those of all.",
+    )
     control: Control | None = Field(
         None,
         description="Learn from spoiled explanations, to see whether the reasons help: those of "
@@ -76,13 +86,22 @@ class Condition(MethodSettings):
         None, min_length=1, description="Name in tables; needed where two differ in weights only."
     )
 
+    @field_validator("learn_from")
+    @classmethod
+    def _check_shares(cls, value: dict[str, float] | None) -> dict[str, float] | None:
+        if value is not None and not (min(value.values(), default=-1) >= 0 < max(value.values())):
+            raise ValueError("shares must be 0 or more, and not all 0")
+        return value
+
     @property
     def label(self) -> str:
         """The condition's name in tables, e.g. ``multitask : unrevised``."""
         soft = f" + {self.soft.loss}" if self.soft else ""
         control = f", control {self.control.replace('_', ' ')}" if self.control else ""
+        mixed = f" from {'+'.join(self.learn_from)}" if self.learn_from else ""
+        mixed += " (all)" if mixed and self.mixing == "all" else ""
         curriculum = ", curriculum" if self.curriculum else ""
-        return self.name or f"{self.method} : {self.data}{soft}{curriculum}{control}"
+        return self.name or f"{self.method} : {self.data}{mixed}{soft}{curriculum}{control}"
 
 
 NO_WEIGHT_CHANGES = {"spike", "trackers"}

@@ -12,6 +12,7 @@ from distilwhy.evaluation.accuracy import check_answers_known
 from distilwhy.manifests import manifest_path
 from distilwhy.pipeline.cells import Cell
 from distilwhy.records import Annotation, Example, Family, TeacherText
+from distilwhy.students.mixing import TEACHER, mixed
 from distilwhy.students.views import ViewOptions, make_rows
 from distilwhy.tasks import load_task
 from distilwhy.tasks.words import collapse
@@ -35,7 +36,10 @@ def check_experiment(experiment: Experiment, cells: Sequence[Cell], base: Path |
     _check_folders(cells)
     if experiment.teacher is not None:
         family = load_task(experiment.task, base).family
-        check_texts(experiment.conditions, [_asked_for(experiment.teacher, family)])
+        asked = _asked_for(experiment.teacher, family)
+        # What other sources hold shows when their files are read.
+        alone = [c for c in experiment.conditions if set(c.learn_from or [TEACHER]) == {TEACHER}]
+        check_texts(alone, [asked])
     # A finished cell needs its base model no more, and looking for models takes seconds.
     unfinished = [cell for cell in cells if not manifest_path(cell.trained).is_file()]
     if unfinished:
@@ -61,9 +65,8 @@ def check_texts(conditions: Sequence[Condition], annotations: Sequence[Annotatio
         ConfigError: When there is one.
     """
     for condition in conditions:
-        make_rows(
-            annotations, list(resolve_method(condition).weights), ViewOptions(data=condition.data)
-        )
+        learnt = mixed(annotations, condition, 0).annotations
+        make_rows(learnt, list(resolve_method(condition).weights), ViewOptions(data=condition.data))
 
 
 def check_ids(annotations: Sequence[Annotation], source: Path) -> None:

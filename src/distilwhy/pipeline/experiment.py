@@ -23,6 +23,7 @@ from distilwhy.pipeline.checks import (
     check_texts,
     fingerprint,
 )
+from distilwhy.pipeline.sources import with_sources
 from distilwhy.progress import say
 from distilwhy.records import Annotation, Example
 from distilwhy.tasks import load_task
@@ -135,10 +136,12 @@ class ExperimentRun:
         limit, seed = self.experiment.limits.train, self.experiment.seed
         test = {fingerprint(example) for example in self.test}
         settings = {"limit": limit, "seed": seed, "test": sha256_json(sorted(test))}
-        check_output_file(self.annotations, source)
-        if stage_is_done(self.annotations, "select", {"annotations": source}, settings):
+        others = {name: self._given(path) for name, path in self.experiment.sources.items()}
+        inputs = {"annotations": source, **{f"source {name}": p for name, p in others.items()}}
+        check_output_file(self.annotations, *inputs.values())
+        if stage_is_done(self.annotations, "select", inputs, settings):
             return
-        run = begin_stage("select", {"annotations": source}, settings, seed)
+        run = begin_stage("select", inputs, settings, seed)
         annotations = read_records(source, Annotation)
         check_ids(annotations, source)
         given = {annotation.example.id: annotation for annotation in annotations}
@@ -147,7 +150,8 @@ class ExperimentRun:
             say(f"{left_out} training examples are test questions and are left out.")
         if not apart:
             raise DataError(f"{source} holds no example outside the test set.", "Give others.")
-        write_records(self.annotations, [given[e.id] for e in draw(apart, limit, seed)])
+        drawn = [given[e.id] for e in draw(apart, limit, seed)]
+        write_records(self.annotations, with_sources(drawn, others))
         write_manifest(self.annotations, run)
 
     def _ask_baselines(self) -> None:

@@ -26,7 +26,7 @@ from distilwhy.report.figures import (
 )
 from distilwhy.report.findings import headline
 from distilwhy.report.seeds import collapsed_table, seeds_table
-from distilwhy.report.training_tables import control_table
+from distilwhy.report.training_tables import control_table, source_table
 
 STATIC_ITEMS = 3
 """Questions of the explanation browser that also stand in the HTML, for readers without scripts."""
@@ -119,6 +119,7 @@ def _tables(data: ReportData) -> dict[str, Any]:
             [
                 tables.accuracy_table(data),
                 control_table(data),
+                source_table(data),
                 seeds_table(data),
                 collapsed_table(data),
             ]

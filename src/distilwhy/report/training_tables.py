@@ -1,9 +1,9 @@
-"""Tables on what students learnt from: controls."""
+"""Tables on what students learnt from: controls, and whose explanations."""
 
 from __future__ import annotations
 
 from distilwhy.report.data import ReportData
-from distilwhy.report.table import Column, Table, interval_cell, percent_cell, text_cell
+from distilwhy.report.table import Column, Table, count_cell, interval_cell, percent_cell, text_cell
 
 CONTROLS = {
     "shuffled": "learnt explanations of other questions",
@@ -40,3 +40,25 @@ def control_table(data: ReportData) -> Table | None:
         "difference."
     )
     return Table("controls", "Controls", columns, rows, note)
+
+
+def source_table(data: ReportData) -> Table | None:
+    """Return whose explanations students learnt; ``None`` where no student mixed sources."""
+    found = [
+        (entry.name, entry.metrics.training.sources)
+        for entry in data.entries
+        if entry.metrics.training and entry.metrics.training.sources
+    ]
+    if not found:
+        return None
+    names = list(dict.fromkeys(name for _, sources in found for name in sources))
+    rows = tuple(
+        (text_cell(entry), *(count_cell(sources.get(name, 0)) for name in names))
+        for entry, sources in found
+    )
+    columns = (Column("Predictor", numeric=False), *(Column(name, "Examples") for name in names))
+    note = (
+        "How many training examples, held-out ones among them, have an explanation of each source; "
+        "none: of no source that the student learnt from."
+    )
+    return Table("sources", "Whose explanations students learnt", columns, rows, note)

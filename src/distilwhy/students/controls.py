@@ -6,7 +6,7 @@ whose control does as well learns nothing from what its explanations say.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 
 from distilwhy.draws import stable_number
 from distilwhy.errors import ConfigError
@@ -14,10 +14,12 @@ from distilwhy.progress import say
 from distilwhy.records import Annotation, Control, TeacherText
 from distilwhy.students.function_words import without_content_words
 
-Texts = dict[tuple[str, Hashable], TeacherText]
-"""All texts of an annotation, by kind and, for counterfactual and extra ones, what they are for."""
+Texts = dict[tuple[str, str, str], TeacherText]
+"""All texts of an annotation, by kind, source and, where a kind has several, what they are for."""
 
 KINDS = ("rationale", "critique", "revision")
+COUNTER = "counterfactual"
+OWN = "extra:"
 WITH_BLANKS: tuple[Control, ...] = ("empty", "function_words")
 """Controls that leave texts without a word, which are then to be learnt all the same."""
 
@@ -54,22 +56,25 @@ def controlled(
     return [_with_texts(annotation, texts) for annotation, texts in pairs]
 
 
-def _texts(annotation: Annotation) -> Texts:
+def _texts(annotation: Annotation, source: str = "") -> Texts:
     """Return an annotation's texts that hold a word; others make no rows without a control."""
-    found: Texts = {(kind, None): getattr(annotation, kind) for kind in KINDS}
-    found |= {("counterfactual", key): text for key, text in annotation.counterfactuals.items()}
-    found |= {(f"extra:{key}", key): text for key, text in annotation.extra.items()}
-    return {place: text for place, text in found.items() if text is not None and text.text}
+    found = {(kind, source, ""): getattr(annotation, kind) for kind in KINDS}
+    found |= {(COUNTER, source, key): text for key, text in annotation.counterfactuals.items()}
+    found |= {(f"{OWN}{key}", source, key): text for key, text in annotation.extra.items()}
+    texts = {place: text for place, text in found.items() if text is not None and text.text}
+    for name, other in annotation.others.items():
+        texts |= _texts(other, name)
+    return texts
 
 
-def _with_texts(annotation: Annotation, texts: Texts) -> Annotation:
+def _with_texts(annotation: Annotation, texts: Texts, source: str = "") -> Annotation:
     """Return an annotation with other texts; rounds are left out, as nothing else may be learnt."""
-    changes: dict[str, object] = {kind: texts.get((kind, None)) for kind in KINDS}
-    changes["counterfactuals"] = {
-        key: text for (kind, key), text in texts.items() if kind == "counterfactual"
-    }
-    changes["extra"] = {
-        key: text for (kind, key), text in texts.items() if kind.startswith("extra:")
+    own = {(kind, key): text for (kind, of, key), text in texts.items() if of == source}
+    changes: dict[str, object] = {kind: own.get((kind, "")) for kind in KINDS}
+    changes["counterfactuals"] = {key: text for (kind, key), text in own.items() if kind == COUNTER}
+    changes["extra"] = {key: text for (kind, key), text in own.items() if kind.startswith(OWN)}
+    changes["others"] = {
+        name: _with_texts(other, texts, name) for name, other in annotation.others.items()
     }
     return annotation.model_copy(update={**changes, "rounds": ()})
 
@@ -92,15 +97,15 @@ def _shuffled(
     ids = [annotation.example.id for annotation in annotations]
     order = sorted(range(len(ids)), key=lambda place: stable_number(seed, "shuffled", ids[place]))
     changed: list[Texts] = [{} for _ in ids]
-    for kind in sorted({kind for texts in all_texts for kind, _ in texts}):
+    for kind in sorted({place[:2] for texts in all_texts for place in texts}):
         slots = [
-            (number, place) for number in order for place in all_texts[number] if place[0] == kind
+            (number, place) for number in order for place in all_texts[number] if place[:2] == kind
         ]
-        counts = [sum(place[0] == kind for place in texts) for texts in all_texts]
+        counts = [sum(place[:2] == kind for place in texts) for texts in all_texts]
         step = max(counts)
         if len(slots) < 2 * step:
             raise ConfigError(
-                f"The control 'shuffled' finds too few questions with a {kind} text: "
+                f"The control 'shuffled' finds too few questions with a {kind[0]} text: "
                 f"{sum(map(bool, counts))}.",
                 "Give more examples.",
             )

@@ -160,6 +160,12 @@ def _wrong_choices(annotation: Annotation, options: ViewOptions) -> Sequence[str
     return [argued[int.from_bytes(digest[:8], "big") % len(argued)]]
 
 
+def _rows(annotation: Annotation, makers: Sequence[View], options: ViewOptions) -> list[Row]:
+    """Return an example's rows by view, those of other sources too, equal ones once."""
+    parts = (annotation, *annotation.others.values())
+    return list(dict.fromkeys(r for make in makers for part in parts for r in make(part, options)))
+
+
 def make_rows(
     annotations: Sequence[Annotation], views: Sequence[str], options: ViewOptions
 ) -> list[list[Row]]:
@@ -177,10 +183,7 @@ def make_rows(
         ConfigError: When a view finds its text in no annotation at all.
     """
     makers = {name: find_view(name) for name in views}
-    grouped = [
-        [row for maker in makers.values() for row in maker(annotation, options)]
-        for annotation in annotations
-    ]
+    grouped = [_rows(annotation, list(makers.values()), options) for annotation in annotations]
     found = {row.view for rows in grouped for row in rows}
     if missing := [name for name in views if name not in found]:
         raise ConfigError(

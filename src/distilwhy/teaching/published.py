@@ -106,7 +106,7 @@ def import_published(
     layout = LAYOUTS[name]
     check_columns(rows, layout.needed, str(path))
     numbered = dict(rows)
-    examples, bad = read_examples(rows, layout.reader, _id_prefix(path))
+    examples, bad = read_examples(rows, layout.reader, id_prefix(path))
     settle_rejects(str(path), len(rows), bad, max_rejects, rejects)
     dropped = {reject.place for reject in bad}
     kept = [row for place, row in numbered.items() if place not in dropped]
@@ -156,7 +156,7 @@ def _task_of(rows: Sequence[PlacedRow], path: Path) -> str:
     )
 
 
-def _id_prefix(path: Path) -> str:
+def id_prefix(path: Path) -> str:
     """The split that the file's name tells, else ``row``: the front of ids where rows have none."""
     parts = re.split(r"[^a-z]+", path.name.lower())
     return next((split for split in ("train", "validation", "test") if split in parts), "row")

@@ -24,6 +24,7 @@ from distilwhy.records import TRAINING_SUMMARY, Annotation, TrainingSummary
 from distilwhy.students.controls import controlled
 from distilwhy.students.encode import Encoder
 from distilwhy.students.load import StudentCard, load_base, save_student
+from distilwhy.students.mixing import mixed
 from distilwhy.training.arguments import training_arguments
 from distilwhy.training.callbacks import Cost, Moved, Patience, SaveMemory, Watch, curve_of
 from distilwhy.training.checkpoints import (
@@ -75,7 +76,8 @@ def train(
     loaded = load_base(student)
     set_seed(settings.seed)
     encoder = make_encoder(loaded, settings)
-    learnt = controlled(annotations, condition.control, settings.seed)
+    mixture = mixed(annotations, condition, settings.seed)
+    learnt = controlled(mixture.annotations, condition.control, settings.seed)
     training, held_out = split_held_out(learnt, settings.held_out, settings.seed)
     data = encode_data(training, held_out, method, condition, settings, encoder)
     fitted = fit_to_budget(loaded, encoder, data, settings)
@@ -97,6 +99,7 @@ def train(
         with disk_errors(out), quiet_logs():
             trainer.train(resume_from_checkpoint=checkpoint)
     summary = _summary(trainer, data, dtype, cost.seconds, fitted, planned)
+    summary = summary.model_copy(update={"sources": mixture.counts})
     with disk_errors(out):
         card = StudentCard(
             base=student.model,

@@ -10,7 +10,18 @@ from typing import NoReturn
 import typer
 
 from distilwhy import __version__
-from distilwhy.cli import demo, evaluate, generate, grow, import_, predict, report, run, train
+from distilwhy.cli import (
+    demo,
+    evaluate,
+    generate,
+    grow,
+    import_,
+    predict,
+    report,
+    run,
+    sweep,
+    train,
+)
 from distilwhy.cli.stopping import going_on
 from distilwhy.errors import StageError, StoppedError, UserError
 
@@ -29,6 +40,7 @@ app.command("run")(run.run)
 app.command("grow")(grow.grow)
 app.command("generate")(generate.generate)
 app.command("import")(import_.import_)
+app.command("sweep")(sweep.sweep)
 app.command("train")(train.train)
 app.command("predict")(predict.predict)
 app.command("evaluate")(evaluate.evaluate)

@@ -61,6 +61,22 @@ def settings_of(kind: type[SettingsT], values: dict[str, Any], command: str) -> 
     return validate(kind, values, f"distilwhy {command}", f"See distilwhy {command} --help.")
 
 
+def yaml_fields(kind: type[Settings], path: Path | None) -> dict[str, Any]:
+    """Return the fields that a file sets; none where there is no file.
+
+    Args:
+        kind: The settings class that the file is of.
+        path: A YAML file.
+    """
+    if path is None:
+        return {}
+    from distilwhy.config import read_yaml, validate
+
+    values: dict[str, Any] = read_yaml(path)
+    validate(kind, values, str(path))
+    return values
+
+
 def show(result: Any, as_json: bool, text: str) -> None:
     """Print a result: as JSON for machines, else as a sentence.
 

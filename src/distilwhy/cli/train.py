@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from distilwhy.cli.shared import Json, set_options, settings_of, show
+from distilwhy.cli.shared import Json, set_options, settings_of, show, yaml_fields
 
 if TYPE_CHECKING:
     from distilwhy.records import TrainingSummary
@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 ConditionFile = Annotated[
     Path | None,
     typer.Option(help="YAML file with a condition's fields, which options beside it change."),
+]
+TrainingFile = Annotated[
+    Path | None,
+    typer.Option(help="YAML file with training settings, which options beside it change."),
 ]
 Control = Annotated[
     str | None,
@@ -46,6 +50,7 @@ def train(
     control: Control = None,
     counterfactual_form: CounterfactualForm = None,
     wrong_choices: WrongChoices = None,
+    training: TrainingFile = None,
     epochs: Annotated[float | None, typer.Option(help="Passes over the examples.")] = None,
     max_steps: Annotated[int | None, typer.Option(help="Stop after so many steps.")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Peak learning rate.")] = None,
@@ -75,7 +80,7 @@ def train(
         counterfactual_form=counterfactual_form,
         wrong_choices=wrong_choices,
     )
-    training = set_options(
+    given = yaml_fields(TrainingSettings, training) | set_options(
         epochs=epochs,
         max_steps=max_steps,
         learning_rate=learning_rate,
@@ -93,8 +98,8 @@ def train(
         annotations,
         out,
         student=settings_of(StudentSettings, base, "train"),
-        condition=settings_of(Condition, {**_fields(condition), **chosen}, "train"),
-        settings=settings_of(TrainingSettings, training, "train"),
+        condition=settings_of(Condition, {**yaml_fields(Condition, condition), **chosen}, "train"),
+        settings=settings_of(TrainingSettings, given, "train"),
     )
     show(summary, as_json, _told(summary, out))
 
@@ -105,18 +110,6 @@ def _told(summary: TrainingSummary, out: Path) -> str:
         f"({summary.tokens_per_second:.0f} tokens/s, {summary.precision}, "
         f"{summary.peak_memory_mb / 1024:.1f} GiB); kept step {summary.best_step}."
     )
-
-
-def _fields(condition: Path | None) -> dict[str, Any]:
-    """Return the fields that a condition's file sets."""
-    if condition is None:
-        return {}
-    from distilwhy.config import Condition, read_yaml, validate
-
-    values = read_yaml(condition)
-    validate(Condition, values, str(condition))
-    fields: dict[str, Any] = values
-    return fields
 
 
 def _layers(text: str | None) -> str | list[str] | None:

@@ -52,7 +52,11 @@ class Experiment(Settings):
     seeds: tuple[int, ...] = Field((0,), min_length=1, description="Training seeds.")
     seed: int = Field(0, ge=0, description="Seed of prompts, draws and subsets.")
     limits: Limits = Field(Limits(), description="Subset sizes.")
-    training: TrainingSettings = Field(TrainingSettings(), description="Training.")
+    training: TrainingSettings = Field(
+        TrainingSettings(),
+        description="Training. With 'file: NAME', a YAML file's settings, which those beside it "
+        "change.",
+    )
     prediction: PredictionSettings = Field(PredictionSettings(), description="Prediction.")
     swapped_tags: bool = Field(
         False, description="Also ask each student with its tags swapped, as a control."
@@ -96,4 +100,18 @@ def load_experiment(path: Path) -> Experiment:
         ConfigError: When it is not YAML, or naming all its faults together.
         DataError: When it is missing.
     """
-    return validate(Experiment, read_yaml(path), str(path))
+    return validate(Experiment, _with_training_file(read_yaml(path), path), str(path))
+
+
+def _with_training_file(values: Any, path: Path) -> Any:
+    """Put the settings of ``training.file`` in its place; it is looked for beside the file."""
+    training = values.get("training") if isinstance(values, dict) else None
+    if not isinstance(training, dict) or not isinstance(training.get("file"), str):
+        return values
+    rest = dict(training)
+    name = rest.pop("file")
+    beside = path.parent / name
+    file = beside if beside.exists() or not Path(name).exists() else Path(name)
+    fields = read_yaml(file)
+    validate(TrainingSettings, fields, str(file))
+    return {**values, "training": {**fields, **rest}}

@@ -53,7 +53,7 @@ def test_weights_over_a_run() -> None:
     ]
     steps = resolve_method(condition(points, alpha=0.25))
     linear = resolve_method(condition({"points": points, "change": "linear"}, alpha=0.25))
-    assert dict.fromkeys(steps.weights) == dict.fromkeys(["factual", "predict", "explain"])
+    assert list(steps.weights) == ["predict", "explain", "factual"]
     assert steps.weights == {"predict": 0.25, "explain": 0.75, "factual": 0}
     places = [0, 0.25, 0.7]
     values = {"predict": [0, 0.5, 0.25], "explain": [2, 1, 0.75], "factual": [0.5, 0, 0]}

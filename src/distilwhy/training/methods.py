@@ -127,4 +127,6 @@ def _with_curriculum(name: str, weights: dict[str, float], curriculum: Curriculu
     for_a_time = {view: 0.0 for _, at_point in points for view in at_point if view in trained}
     for view in for_a_time:
         find_view(view)
-    return Method(name, for_a_time | weights, points, curriculum.change == "linear")
+    # The method's own views stand first, as without a curriculum.
+    every = weights | {**for_a_time, **weights}
+    return Method(name, every, points, curriculum.change == "linear")

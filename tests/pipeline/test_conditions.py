@@ -12,6 +12,7 @@ from distilwhy.config import Experiment
 from distilwhy.errors import ConfigError, DataError
 from distilwhy.files import read_json, write_records
 from distilwhy.generators.scripted import ScriptedGenerator
+from distilwhy.pipeline.collect import collect
 from distilwhy.pipeline.experiment import ExperimentRun
 from distilwhy.records import Annotation, TeacherText
 from distilwhy.tasks import load_task
@@ -37,6 +38,11 @@ def test_controls_beside_what_they_control(
         assert name in page, name
     # A student of one view has no tags to swap.
     assert "answer_only : unrevised, tags swapped" not in page
+    # Training is told once a student, so that no curve, cost or collapse stands twice.
+    told = {entry.name: entry.metrics for entry in collect(run).entries}
+    assert told["multitask : unrevised"].training is not None
+    swapped = told["multitask : unrevised, tags swapped"]
+    assert (swapped.training, swapped.collapsed) == (None, ())
     cells = {path.parent.parent.parent.name for path in run.folder.rglob("predictions-swapped*")}
     assert cells == {"multitask-unrevised", "multitask-unrevised-control-shuffled"}
     card = read_json(run.cells[1].trained / "distilwhy.json")

@@ -7,7 +7,8 @@ import pytest
 from distilwhy.report import Entry, ReportData, tables
 from distilwhy.report.findings import headline
 from distilwhy.report.page import render
-from distilwhy.report.training_tables import control_table
+from distilwhy.report.seeds import seeds_table
+from distilwhy.report.training_tables import control_table, source_table
 
 
 @pytest.fixture
@@ -38,6 +39,30 @@ def test_controls_are_told_as_such(with_controls: ReportData) -> None:
 
 def test_no_control_is_the_best_student(with_controls: ReportData, report_data: ReportData) -> None:
     assert headline(with_controls).lead == headline(report_data).lead
+
+
+def test_controls_have_seeds_too(with_controls: ReportData) -> None:
+    spoiled = with_controls.entries[0]
+    again = spoiled.model_copy(update={"name": "spoiled again", "seed": 7})
+    data = with_controls.model_copy(update={"entries": (*with_controls.entries, again)})
+    table = seeds_table(data)
+    assert table is not None
+    (row,) = [row for row in table.rows if row[0].text == "spoiled"]
+    assert row[2].text == "2"
+
+
+def test_sources_are_counted(report_data: ReportData) -> None:
+    assert source_table(report_data) is None
+    first = report_data.entries[0]
+    training = first.metrics.training
+    assert training is not None
+    told = training.model_copy(update={"sources": {"human": 3, "none": 1}})
+    metrics = first.metrics.model_copy(update={"training": told})
+    entries = (first.model_copy(update={"metrics": metrics}), *report_data.entries[1:])
+    table = source_table(report_data.model_copy(update={"entries": entries}))
+    assert table is not None
+    assert [column.label for column in table.columns] == ["Predictor", "human", "none"]
+    assert [[cell.text for cell in row] for row in table.rows] == [[first.name, "3", "1"]]
 
 
 def test_there_is_no_table_without_controls(report_data: ReportData) -> None:

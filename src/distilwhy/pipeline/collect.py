@@ -70,7 +70,10 @@ def _entries_of(run: ExperimentRun, cell: Cell) -> Iterator[Entry]:
     yield _entry(name, cell.predictions, kind, condition=label, control=control, **facts)
     if swaps_tags(run.experiment, cell):
         swapped = {"condition": f"{label}, tags swapped", "control": "swapped_tags"}
-        yield _entry(f"{name}, tags swapped", cell.swapped, "control", **swapped, **facts)
+        entry = _entry(f"{name}, tags swapped", cell.swapped, "control", **swapped, **facts)
+        # Its training is the student's, where it is told; answers spoiled on purpose may be alike.
+        metrics = entry.metrics.model_copy(update={"training": None, "collapsed": ()})
+        yield entry.model_copy(update={"metrics": metrics})
 
 
 def files_of(run: ExperimentRun) -> list[Path]:

@@ -126,7 +126,7 @@ def collapsed_entries(entries: Sequence[Entry]) -> list[Entry]:
 
 def _collapsed(data: ReportData) -> list[str]:
     """Say how many runs collapsed, and which; nothing where none did."""
-    runs = [entry for entry in data.entries if entry.kind in ("student", "control")]
+    runs = [e for e in data.entries if e.seed is not None and e.control != "swapped_tags"]
     collapsed = collapsed_entries(runs)
     if not collapsed:
         return []

@@ -25,7 +25,7 @@ def seeds_table(data: ReportData) -> Table | None:
 
     Where runs collapsed, the figures stand there with them and without.
     """
-    groups = student_groups(data)
+    groups = student_groups(data, controls=True)
     if all(len(group) == 1 for group in groups):
         return None
     columns = [

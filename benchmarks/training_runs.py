@@ -191,7 +191,7 @@ def _trainer(
     loaded = LoadedModel(plan.student, model, load_tokenizer("embedded").tokenizer)
     encoder = make_encoder(loaded, settings)
     rows, places = flatten(groups)
-    sampler = step_sampler(TrainingData(rows, places, [], len(groups), 0), settings)
+    sampler = step_sampler(TrainingData(rows, [], places, [], len(groups), 0), settings)
     dtype = resolve_precision(settings.precision)
     if plan.way == "distilwhy":
         fuse_activations(model)

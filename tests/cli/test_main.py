@@ -18,7 +18,18 @@ from distilwhy import __version__
 from distilwhy.cli.main import app
 from distilwhy.errors import StageError
 
-COMMANDS = ("demo", "evaluate", "generate", "grow", "import", "predict", "report", "run", "train")
+COMMANDS = (
+    "demo",
+    "evaluate",
+    "generate",
+    "grow",
+    "import",
+    "predict",
+    "report",
+    "run",
+    "sweep",
+    "train",
+)
 
 
 def test_help_names_every_command(call: Any) -> None:

@@ -175,7 +175,7 @@ def test_lines_hold_each_pair_once_at_no_more_positions_than_padding(
     assert sorted(row for members in bins for row in members) == list(range(len(lengths)))
     assert all(bins)
     for side in (0, 1):
-        assert max(sum(lengths[row][side] for row in b) for b in bins) <= 2 * 384 + 300
+        assert max(sum(lengths[row][side] for row in b) for b in bins) <= 512 + 600
     packed = len(bins) * sum(
         max(sum(lengths[row][side] for row in members) for members in bins) for side in (0, 1)
     )

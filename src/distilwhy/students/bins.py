@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 # Lines longer than this spend more on attention between rows than they save in padding.
 LONGEST_LINE = 384
+LONGEST_PAIR = 512  # of encoder and decoder together
 
 
 def fit_lengths(lengths: Sequence[int]) -> list[list[int]]:
@@ -41,7 +42,7 @@ def fit_pairs(lengths: Sequence[tuple[int, int]]) -> list[list[int]]:
     """
     longest = max(map(sum, lengths))
     total = sum(map(sum, lengths))
-    widest = max(longest, min(2 * longest, LONGEST_LINE))
+    widest = max(longest, LONGEST_PAIR)
     fewest = math.ceil(total / widest)
     counts = range(fewest, min(len(lengths), total // longest + 1) + 1)
     packings = [_balanced(lengths, count) for count in (*counts, len(lengths))]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import random
 from collections.abc import Callable, Iterator, Sequence
 
@@ -135,7 +134,7 @@ def _filled(lengths: Sequence[int], positions: int) -> list[int]:
 
 
 def passes_for(lengths: Sequence[int], examples: int, batch_size: int, tokens: int) -> int:
-    """Return how many forward passes keep each at about so many tokens.
+    """Return how many forward passes a step needs for about so many tokens in each.
 
     Args:
         lengths: Length of each training row.
@@ -144,7 +143,7 @@ def passes_for(lengths: Sequence[int], examples: int, batch_size: int, tokens: i
         tokens: Tokens a forward pass.
     """
     step = sum(lengths) / max(examples, 1) * min(batch_size, examples)
-    return max(1, math.ceil(step / tokens))
+    return max(1, round(step / tokens))
 
 
 def flatten(encoded: Sequence[Sequence[EncodedRow]]) -> tuple[list[EncodedRow], list[list[int]]]:

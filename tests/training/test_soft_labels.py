@@ -8,19 +8,26 @@ from typing import Any
 
 import pytest
 import torch
+import transformers as tf
+from tokenizers import ByteLevelBPETokenizer
 from torch.nn.functional import cross_entropy, kl_div
 from transformers import TrainingArguments
 
 from distilwhy.config import Condition, SoftSettings, TrainingSettings
+from distilwhy.errors import ConfigError
 from distilwhy.models.load import LoadedModel, load_model
+from distilwhy.prompts.library import load_prompts
 from distilwhy.records import Annotation
 from distilwhy.students.encode import Encoder
 from distilwhy.students.views import Row, ViewOptions, make_rows
+from distilwhy.training import soft as soft_module
+from distilwhy.training import soft_store
 from distilwhy.training.batches import StepSampler
 from distilwhy.training.data import TrainingData, encode_data
 from distilwhy.training.losses import view_counts
 from distilwhy.training.methods import resolve_method
-from distilwhy.training.soft import soft_term
+from distilwhy.training.soft import prepare_soft
+from distilwhy.training.soft_teacher import SoftTeacher
 from distilwhy.training.trainer import ViewTrainer
 
 PAIRS = (("llama", "gpt2"), ("t5", "old_t5"), ("llama", "t5"))
@@ -49,7 +56,7 @@ class Run:
         self.data: TrainingData = encode_data(
             annotations, [], self.method, condition, TrainingSettings(), self.encoder
         )
-        self.term = soft_term(
+        self.soft = prepare_soft(
             self.loaded,
             self.encoder,
             condition,
@@ -66,7 +73,8 @@ class Run:
             rows=self.data.rows,
             sampler=StepSampler([[0]], [1], batch_size=1),
             held_out=[],
-            soft=self.term,
+            soft=self.soft.term,
+            on_policy=self.soft.on_policy,
         )
 
     def loss(self, parts: int = 1) -> torch.Tensor:
@@ -192,7 +200,7 @@ def test_parts_and_packing_change_nothing(
         method.model_copy(update={"soft": None}),
         tmp_path,
     )
-    assert hard.term is None
+    assert hard.soft.term is None
     assert abs(hard.loss().item() - whole.item()) > 0.01
 
 
@@ -204,3 +212,278 @@ def test_a_student_that_is_its_own_teacher_has_half_the_loss(
     run = Run(folder, tiny_annotations[:4], Condition(soft=soft), tmp_path)
     hard = Run(folder, tiny_annotations[:4], Condition(), tmp_path)
     torch.testing.assert_close(run.loss(), hard.loss() / 2, rtol=1e-5, atol=1e-6)
+
+
+def worked_pieces(view: str, shots: int, gold: bool) -> list[str]:
+    """Return inputs, targets and what parts them, from the shipped worked examples."""
+    pieces = []
+    for worked in load_prompts("multiple_choice").worked_examples[:shots]:
+        letters = zip("abcde", worked.choices, strict=True)
+        shown = " ".join(f"({letter}) {choice}" for letter, choice in letters)
+        told = f"The right answer is {worked.answer}.\n" if gold else ""
+        pieces.append(f"[{view}] Question: {worked.question}\nChoices: {shown}\n{told}")
+        pieces += [worked.rationale, "\n\n"]
+    return pieces
+
+
+@pytest.mark.parametrize("gold", [True, False])
+@pytest.mark.parametrize("teacher", ["llama", "gpt2", "t5"])
+def test_a_few_shot_teacher_reads_worked_examples_of_the_view(
+    teacher: str,
+    gold: bool,
+    tiny_models: dict[str, Path],
+    tiny_annotations: list[Annotation],
+    tmp_path: Path,
+) -> None:
+    """What parts worked examples ends a text, so its share counts as the end token's."""
+    shots, annotations = 1 if teacher == "gpt2" else 2, tiny_annotations[:4]
+    soft = SoftSettings(
+        teacher=f"hf:{tiny_models[teacher]}",
+        weight=1.0,
+        context="few_shot",
+        shots=shots,
+        gold_answer=gold,
+        precision="fp32",
+    )
+    condition = Condition(method="mine", views={"explain": 1.0}, soft=soft)
+    run = Run(tiny_models["llama"], annotations, condition, tmp_path)
+    loaded = load_model(f"hf:{tiny_models[teacher]}")
+    tokenizer, losses = loaded.tokenizer, []
+    for annotation in annotations:
+        (row,) = make_rows([annotation], ["explain"], ViewOptions())[0]
+        ours, target = plain_logits(run.loaded, row)
+        told = f"The right answer is {annotation.example.answer}.\n" if gold else ""
+        pieces = [*worked_pieces("explain", shots, gold), row.source + told]
+        with torch.no_grad():
+            if loaded.is_encoder_decoder:
+                read = tokenizer("".join(pieces))["input_ids"] + [tokenizer.eos_token_id]
+                output = loaded.model(input_ids=torch.tensor([read]), labels=target[None])
+                theirs = output.logits[0]
+            else:
+                read = [token for piece in pieces for token in tokenizer(piece)["input_ids"]]
+                line = torch.tensor([[*read, *target.tolist()]])
+                theirs = loaded.model(input_ids=line).logits[0, len(read) - 1 : -1]
+                parting, end = tokenizer("\n\n")["input_ids"][0], tokenizer.eos_token_id
+                theirs[:, [parting, end]] = theirs[:, [end, parting]]
+        losses.append(plain_divergence(soft, theirs, ours))
+    torch.testing.assert_close(run.loss(), torch.cat(losses).mean(), rtol=1e-4, atol=1e-5)
+
+
+def test_views_that_worked_examples_lack_have_no_soft_labels(
+    tiny_models: dict[str, Path], tiny_annotations: list[Annotation], tmp_path: Path
+) -> None:
+    teacher = f"hf:{tiny_models['gpt2']}"
+    soft = SoftSettings(teacher=teacher, context="few_shot", shots=1, precision="fp32")
+    condition = Condition(method="counterfactual", soft=soft)
+    run = Run(tiny_models["llama"], tiny_annotations[:2], condition, tmp_path)
+    assert run.soft.term is not None
+    assert run.soft.term._views == {0}  # factual
+    for views, fault in (
+        (("counterfactual",), "hold nothing for the view 'counterfactual'"),
+        (("explain", "factual"), "the method has no view 'explain'"),
+    ):
+        asked = condition.model_copy(update={"soft": soft.model_copy(update={"views": views})})
+        with pytest.raises(ConfigError, match=fault):
+            Run(tiny_models["llama"], tiny_annotations[:2], asked, tmp_path)
+
+
+@pytest.mark.parametrize("context", ["source", "few_shot"])
+@pytest.mark.parametrize(("loss", "top_k"), [("forward_kl", 320), ("uld", 320), ("uld", 7)])
+def test_stored_labels_equal_live_ones(
+    loss: Any,
+    top_k: int,
+    context: Any,
+    tiny_models: dict[str, Path],
+    tiny_annotations: list[Annotation],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(soft_store, "PASS_TARGETS", 60)
+    monkeypatch.setattr(soft_store, "PART_TARGETS", 100)
+    teacher = f"hf:{tiny_models['gpt2']}"
+    live = SoftSettings(teacher=teacher, loss=loss, precision="fp32")
+    if context == "few_shot":
+        live = live.model_copy(update={"context": context, "shots": 1})
+    stored = live.model_copy(update={"top_k": top_k, "dtype": "fp32"})
+    runs = [
+        Run(
+            tiny_models["llama"],
+            tiny_annotations[:6],
+            Condition(soft=soft),
+            tmp_path,
+            store=tmp_path / "labels",
+        )
+        for soft in (live, stored)
+    ]
+    losses = [run.loss(parts=2) for run in runs]
+    # Of few tokens it can only be less.
+    if top_k < 320:
+        assert losses[1].item() < losses[0].item()
+    else:
+        torch.testing.assert_close(losses[1], losses[0], rtol=1e-4, atol=1e-5)
+    assert len(list((tmp_path / "labels").glob("*/part-*.safetensors"))) > 1
+
+
+def test_storing_goes_on_where_it_stopped(
+    tiny_models: dict[str, Path],
+    tiny_annotations: list[Annotation],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(soft_store, "PASS_TARGETS", 60)
+    monkeypatch.setattr(soft_store, "PART_TARGETS", 60)
+    asked: list[int] = []
+    shares = SoftTeacher.shares
+
+    def counting(self: SoftTeacher, rows: Any) -> Any:
+        if len(asked) == 2:
+            raise KeyboardInterrupt
+        asked.append(len(rows))
+        return shares(self, rows)
+
+    soft = SoftSettings(
+        teacher=f"hf:{tiny_models['gpt2']}", top_k=5, loss="reverse_kl", precision="fp32"
+    )
+
+    def run(folder: str, examples: int = 8) -> Run:
+        return Run(
+            tiny_models["llama"],
+            tiny_annotations[:examples],
+            Condition(soft=soft),
+            tmp_path,
+            store=tmp_path / folder,
+        )
+
+    unbroken = run("unbroken").loss()
+    monkeypatch.setattr(SoftTeacher, "shares", counting)
+    with pytest.raises(KeyboardInterrupt):
+        run("broken")
+    # A file that was being written when the process was killed is no part.
+    (folder,) = (tmp_path / "broken").iterdir()
+    (folder / ".part-torn").write_bytes(b"\0" * 9)
+    before = sum(asked)
+    asked.clear()
+    monkeypatch.setattr(
+        SoftTeacher, "shares", lambda self, rows: asked.append(len(rows)) or shares(self, rows)
+    )
+    torch.testing.assert_close(run("broken").loss(), unbroken)
+    assert before + sum(asked) == 16
+    asked.clear()
+    # Fewer examples, as another seed may hold out, find their labels; no teacher is loaded.
+    monkeypatch.setattr(soft_module, "load_model", None)
+    run("broken", examples=5).loss()
+    assert asked == []
+
+
+def test_text_aligned_and_index_aligned_tokens(
+    tiny_models: dict[str, Path],
+    other_tokenizer: Path,
+    tiny_annotations: list[Annotation],
+    tmp_path: Path,
+) -> None:
+    teacher = load_model(f"hf:{other_tokenizer}")
+    annotations = tiny_annotations[:3]
+    for alignment in ("text", "index"):
+        soft = SoftSettings(
+            teacher=f"hf:{other_tokenizer}",
+            loss="uld",
+            alignment=alignment,  # type: ignore[arg-type]
+            weight=0.4,
+            precision="fp32",
+        )
+        condition = Condition(method="mine", views={"explain": 1.0}, soft=soft)
+        run = Run(tiny_models["llama"], annotations, condition, tmp_path)
+        losses = []
+        for annotation in annotations:
+            (row,) = make_rows([annotation], ["explain"], ViewOptions())[0]
+            ours, labels = plain_logits(run.loaded, row)
+            with torch.no_grad():
+                theirs, other = plain_logits(teacher, row)
+            hard = cross_entropy(ours, labels, reduction="none")
+            if alignment == "index":
+                pairs = [(n, n) for n in range(min(len(labels), len(other)))]
+            else:
+                read = [
+                    [m.tokenizer.decode(tokens[:n]).rstrip() for n in range(len(tokens))]
+                    for m, tokens in ((run.loaded, labels), (teacher, other))
+                ]
+                pairs = [
+                    (n, read[1].index(t))
+                    for n, t in enumerate(read[0])
+                    if t in read[1] and t not in read[0][:n]
+                ]
+                assert 2 < len(pairs) < len(labels)
+            for here, there in pairs:
+                shares = [x.softmax(-1).sort(descending=True).values for x in (ours, theirs)]
+                width = max(x.shape[-1] for x in shares)
+                one, two = (
+                    torch.nn.functional.pad(x[place], (0, width - x.shape[-1]))
+                    for x, place in zip(shares, (here, there), strict=True)
+                )
+                hard[here] = 0.6 * hard[here] + 0.4 * (one - two).abs().sum()
+            losses.append(hard)
+        torch.testing.assert_close(run.loss(), torch.cat(losses).mean(), rtol=1e-4, atol=1e-5)
+
+
+def test_another_vocabulary_is_refused_with_a_remedy(
+    tiny_models: dict[str, Path],
+    other_tokenizer: Path,
+    tiny_annotations: list[Annotation],
+    tmp_path: Path,
+) -> None:
+    soft = SoftSettings(teacher=f"hf:{other_tokenizer}", precision="fp32")
+    with pytest.raises(ConfigError, match=r"different vocabularies \(token \d+ is") as caught:
+        Run(tiny_models["llama"], tiny_annotations[:2], Condition(soft=soft), tmp_path)
+    assert "soft.loss: uld" in caught.value.remedy
+
+
+def test_embeddings_padded_to_another_size_are_no_other_vocabulary(
+    tiny_models: dict[str, Path], tiny_annotations: list[Annotation], tmp_path: Path
+) -> None:
+    losses = []
+    for pad_to in (None, 64 * 6):
+        folder = tmp_path / f"padded-{pad_to}"
+        loaded = load_model(f"hf:{tiny_models['gpt2']}")
+        if pad_to:
+            loaded.model.resize_token_embeddings(pad_to)
+        loaded.model.save_pretrained(folder)
+        loaded.tokenizer.save_pretrained(folder)
+        soft = SoftSettings(teacher=f"hf:{folder}", precision="fp32")
+        run = Run(tiny_models["llama"], tiny_annotations[:3], Condition(soft=soft), tmp_path)
+        losses.append(run.loss())
+    torch.testing.assert_close(losses[0], losses[1])
+
+
+@pytest.fixture(scope="session")
+def other_tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny model whose tokenizer is of the same kind but learnt other tokens."""
+    bpe = ByteLevelBPETokenizer()
+    bpe.train_from_iterator(
+        ["Thing stands in the stove. Thing needs heat, so it is in the garden, it is in the lake."],
+        vocab_size=290,
+        special_tokens=["<pad>", "</s>", "<unk>"],
+        show_progress=False,
+    )
+    tokenizer = tf.PreTrainedTokenizerFast(
+        tokenizer_object=bpe._tokenizer, eos_token="</s>", pad_token="<pad>", unk_token="<unk>"
+    )
+    torch.manual_seed(7)
+    model = tf.LlamaForCausalLM(
+        tf.LlamaConfig(
+            hidden_size=32,
+            intermediate_size=48,
+            num_hidden_layers=2,
+            num_attention_heads=4,
+            vocab_size=len(tokenizer),
+            pad_token_id=0,
+            eos_token_id=1,
+            bos_token_id=None,
+        )
+    )
+    with torch.no_grad():
+        for matrix in (weights for weights in model.parameters() if weights.dim() == 2):
+            matrix.normal_(0, 0.4)
+    folder = tmp_path_factory.mktemp("other") / "model"
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder

@@ -64,10 +64,13 @@ def train(
     lora_bits: LoraBits = None,
     layers: Layers = None,
     seed: Annotated[int | None, typer.Option(help="Seed of everything random.")] = None,
+    soft: Annotated[
+        Path | None, typer.Option(help="Soft labels: a YAML file of the fields of 'soft'.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Train a student; a stopped run goes on from its last checkpoint."""
-    from distilwhy.config import Condition, StudentSettings, TrainingSettings
+    from distilwhy.config import Condition, StudentSettings, TrainingSettings, read_yaml
     from distilwhy.pipeline import stages
 
     chosen = set_options(
@@ -79,6 +82,7 @@ def train(
         control=control,
         counterfactual_form=counterfactual_form,
         wrong_choices=wrong_choices,
+        soft=None if soft is None else read_yaml(soft),
     )
     given = yaml_fields(TrainingSettings, training) | set_options(
         epochs=epochs,

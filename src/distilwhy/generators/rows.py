@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import torch
 
 from distilwhy.generators.prefix_store import PrefixStore
 from distilwhy.generators.prefixes import MIN_KEPT, MIN_PREFIX, common_prefix, group_by_prefix
+
+PromptT = TypeVar("PromptT")
 
 AHEAD = 4  # batches looked ahead where rows of a batch should be of one length
 SAME_QUESTION = 8  # rows taken beyond the room when they go on with the last one's question
@@ -53,18 +56,17 @@ class RowQueue:
 
     Args:
         prompts: The prompts.
-        make: Turns a prompt's number and text into a row.
+        make: Turns a prompt's number and the prompt into a row.
         prefixes: The model's prefixes; ``None`` where none are shared.
     """
 
     def __init__(
         self,
-        prompts: Iterable[str],
-        make: Callable[[int, str], Row],
+        prompts: Iterable[PromptT],
+        make: Callable[[int, PromptT], Row],
         prefixes: PrefixStore | None,
     ) -> None:
-        self._prompts = enumerate(prompts)
-        self._make = make
+        self._rows = (make(number, prompt) for number, prompt in enumerate(prompts))
         self._prefixes = prefixes
         self._ahead: list[Row] = []
         self._ended = False
@@ -106,11 +108,11 @@ class RowQueue:
     def _pull(self, count: int) -> None:
         """Take prompts until so many rows are ahead."""
         while not self._ended and len(self._ahead) < count:
-            found = next(self._prompts, None)
+            found = next(self._rows, None)
             if found is None:
                 self._ended = True
             else:
-                self._ahead.append(self._make(*found))
+                self._ahead.append(found)
 
     def _next(self, room: int) -> list[Row]:
         """Return rows in the order of their prompts; those of one question are not torn apart."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property, partial
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
@@ -28,6 +28,8 @@ from distilwhy.models.logits import logits_only_at
 from distilwhy.models.precision import default_device, precision_name
 from distilwhy.models.tokens import chat_ids, prompt_ids
 from distilwhy.progress import say
+
+PromptT = TypeVar("PromptT")
 
 PADDED_ROWS = 64  # of a padded batch: what it takes is not known before memory runs out
 STOP_WINDOW = 12  # tokens looked at for a stop string; longer stop strings widen it
@@ -64,8 +66,37 @@ class LocalGenerator:
         self, prompts: Iterable[str], decoding: Decoding
     ) -> Iterator[tuple[int, Generated]]:
         """Yield ``(number of the prompt, its text)`` as texts finish; see :class:`Generator`."""
+        for row, finish in self._write(prompts, partial(self._row, decoding), decoding):
+            yield row.number, self._text(row, finish, decoding)
+
+    def write_tokens(
+        self, prompts: Sequence[Sequence[int]], decoding: Decoding
+    ) -> list[tuple[list[int], Finish]]:
+        """Return the tokens written after each prompt, one that ends the text included.
+
+        For a model under training: nothing is kept that weights of earlier steps computed.
+
+        Args:
+            prompts: The prompts' tokens.
+            decoding: How to decode.
+        """
+        if self.prefixes is not None:
+            self.prefixes = PrefixStore(self.model)
+
+        def row(number: int, prompt: Sequence[int]) -> Row:
+            self._check_room(len(prompt), decoding)
+            ids = list(prompt)
+            return Row(number, ids, sampler=_sampler(decoding, ids, self.device))
+
+        written = {r.number: (r.written, end) for r, end in self._write(prompts, row, decoding)}
+        return [written[number] for number in range(len(prompts))]
+
+    def _write(
+        self, prompts: Iterable[PromptT], make: Callable[[int, PromptT], Row], decoding: Decoding
+    ) -> Iterator[tuple[Row, Finish]]:
+        """Yield rows as their texts end."""
         prefixes = self.prefixes
-        queue = RowQueue(prompts, partial(self._row, decoding), prefixes)
+        queue = RowQueue(prompts, make, prefixes)
         pad = int(self.tokenizer.pad_token_id)
         if prefixes is not None:
             continuation: Continuation = SlotContinuation(self.model, prefixes)
@@ -77,9 +108,7 @@ class LocalGenerator:
         finished = partial(self._finished, decoding)
         budget = self.budget if continuation.joins else self._padded_budget
         was_settled = budget.is_settled
-        writer = Writer(continuation, queue, decoding, budget, finished, self.name)
-        for row, finish in writer.write():
-            yield row.number, self._text(row, finish, decoding)
+        yield from Writer(continuation, queue, decoding, budget, finished, self.name).write()
         if budget.is_settled and not was_settled:
             say(f"{self.name} writes {budget}.")
 

@@ -117,12 +117,17 @@ class LoadedTokenizer:
     Args:
         name: The model string.
         tokenizer: The tokenizer.
-        is_encoder_decoder: Whether the model is one.
+        config: The model's configuration.
     """
 
     name: str
     tokenizer: PreTrainedTokenizerBase
-    is_encoder_decoder: bool
+    config: Any
+
+    @property
+    def is_encoder_decoder(self) -> bool:
+        """Whether the model is one."""
+        return bool(self.config.is_encoder_decoder)
 
 
 def load_tokenizer(name: str) -> LoadedTokenizer:
@@ -146,7 +151,7 @@ def load_tokenizer(name: str) -> LoadedTokenizer:
     except LOADING_ERRORS as error:
         raise _not_loaded(parsed, error, found=config is not None) from error
     _check_end_token(tokenizer, parsed)
-    return LoadedTokenizer(name, tokenizer, bool(config.is_encoder_decoder))
+    return LoadedTokenizer(name, tokenizer, config)
 
 
 def check_model(name: str) -> None:

@@ -47,6 +47,37 @@ def check_experiment(experiment: Experiment, cells: Sequence[Cell], base: Path |
 
         for student in dict.fromkeys(cell.student for cell in unfinished):
             check_base(student)
+        _check_soft(unfinished, experiment)
+
+
+def with_teacher(condition: Condition, experiment: Experiment) -> Condition:
+    """Return a condition whose soft labels name their teacher: the experiment's when unset."""
+    soft, teacher = condition.soft, experiment.teacher
+    if soft is None or soft.teacher is not None or teacher is None:
+        return condition
+    named = soft.model_copy(update={"teacher": teacher.model})
+    return condition.model_copy(update={"soft": named})
+
+
+def _check_soft(cells: Sequence[Cell], experiment: Experiment) -> None:
+    """Refuse soft labels of teachers that cannot give them to their students."""
+    from distilwhy.models.load import check_model, load_tokenizer
+    from distilwhy.training.vocabularies import check_vocabularies
+
+    asked = dict.fromkeys(
+        (soft.teacher, cell.student.model, soft.loss == "uld")
+        for cell in cells
+        if (soft := with_teacher(cell.condition, experiment).soft) is not None
+    )
+    for teacher, student, any_vocabulary in asked:
+        if teacher is None:
+            raise ConfigError(
+                "soft labels need a teacher, and the experiment has none.",
+                "Name one in soft.teacher.",
+            )
+        check_model(teacher)
+        if not any_vocabulary:
+            check_vocabularies(load_tokenizer(teacher), load_tokenizer(student))
 
 
 def _check_control(condition: Condition) -> None:

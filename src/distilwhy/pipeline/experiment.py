@@ -22,6 +22,7 @@ from distilwhy.pipeline.checks import (
     check_test,
     check_texts,
     fingerprint,
+    with_teacher,
 )
 from distilwhy.pipeline.sources import with_sources
 from distilwhy.progress import say
@@ -183,7 +184,8 @@ class ExperimentRun:
             self.annotations,
             cell.trained,
             student=cell.student,
-            condition=cell.condition,
+            condition=with_teacher(cell.condition, experiment),
+            soft_labels=self.folder / "soft-labels",
             settings=experiment.training.model_copy(update={"seed": cell.seed}),
         )
         asked = {cell.predictions: experiment.prediction}

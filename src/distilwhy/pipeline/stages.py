@@ -133,6 +133,7 @@ def train(
     student: StudentSettings | str,
     condition: Condition | str = "multitask",
     settings: TrainingSettings | None = None,
+    soft_labels: PathLike | None = None,
 ) -> TrainingSummary:
     """Train a student on an annotations file.
 
@@ -142,6 +143,8 @@ def train(
         student: The base model, with adapters if wanted, or its model string alone.
         condition: Method, weights and data kind, or the method's name alone.
         settings: Steps, rates, limits, precision and seed.
+        soft_labels: Folder of stored soft labels, which other runs share; beside ``out`` when
+            unset.
 
     Raises:
         UserError: When the annotations, the model or the settings cannot be used.
@@ -156,6 +159,8 @@ def train(
         "training": settings.model_dump(mode="json", exclude=NO_WEIGHT_CHANGES),
     }
     inputs = {"annotations": annotations, **local_student(student.model)}
+    if condition.soft is not None and condition.soft.teacher is not None:
+        inputs |= {f"soft_{k}": v for k, v in local_teacher(condition.soft.teacher).items()}
     check_output_folder(out, *inputs.values())
     if stage_is_done(out, "train", inputs, fixed):
         say(f"{out} is up to date.")
@@ -166,7 +171,8 @@ def train(
     from distilwhy.training.train import train as train_student
 
     run = begin_stage("train", inputs, fixed, settings.seed)
-    summary = train_student(records, student, condition, settings, out)
+    labels = Path(soft_labels) if soft_labels else out.with_name(f"{out.name}.soft-labels")
+    summary = train_student(records, student, condition, settings, out, labels)
     write_manifest(out, run)
     return summary
 

@@ -8,6 +8,9 @@ import torch
 
 Batch = dict[str, torch.Tensor]
 
+NO_ROW = -1
+"""The number of a row that is none of the run's training rows."""
+
 
 @dataclass(frozen=True)
 class EncodedRow:
@@ -19,7 +22,8 @@ class EncodedRow:
         target: Target tokens, the end token last.
         given: How many target tokens, from the start, are read but not counted in the loss.
         cut: Whether source or target was cut at its limit.
-        number: Its place among the run's training rows; -1 for any other.
+        number: Its place among the run's training rows; -1 for any other, and below that for rows
+            that the student wrote itself.
     """
 
     view: int
@@ -27,7 +31,7 @@ class EncodedRow:
     target: tuple[int, ...]
     given: int
     cut: bool
-    number: int = -1
+    number: int = NO_ROW
 
     @property
     def tokens(self) -> int:

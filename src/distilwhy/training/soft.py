@@ -3,31 +3,96 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from distilwhy.config import Condition, SoftSettings
 from distilwhy.errors import ConfigError
-from distilwhy.models.load import LoadedModel, load_model
+from distilwhy.manifests import content_hash
+from distilwhy.models.load import LoadedModel, LoadedTokenizer, load_model, load_tokenizer
+from distilwhy.models.names import EMBEDDED, EMBEDDED_SHA256, parse_model
 from distilwhy.models.packing import can_pack
-from distilwhy.models.precision import default_device, resolve_precision
+from distilwhy.models.precision import default_device, precision_name, resolve_precision
 from distilwhy.progress import say
 from distilwhy.records import Annotation
 from distilwhy.students.encode import Encoder
 from distilwhy.students.load import CARD
 from distilwhy.training.data import TrainingData
 from distilwhy.training.methods import Method
+from distilwhy.training.on_policy import OnPolicy
 from distilwhy.training.soft_labels import SoftTerm
 from distilwhy.training.soft_live import LiveLabels
+from distilwhy.training.soft_store import StoredLabels, bytes_per_target, store_labels
 from distilwhy.training.soft_teacher import SoftTeacher
 from distilwhy.training.teacher_context import TeacherContext
-from distilwhy.training.teacher_rows import TeacherRows
+from distilwhy.training.teacher_rows import TeacherRow, TeacherRows
 from distilwhy.training.vocabularies import check_vocabularies
 
-NO_LIMIT = 10**6
+NO_LIMIT = 10**6  # tokens; worked examples are never cut
 
 
-def soft_term(
+@dataclass(frozen=True)
+class SoftRun:
+    """What soft labels add to a run.
+
+    Args:
+        term: What tokens cost; ``None`` where there are no soft labels.
+        on_policy: What has the student write; ``None`` where it does not.
+    """
+
+    term: SoftTerm | None = None
+    on_policy: OnPolicy | None = None
+
+
+@dataclass(frozen=True)
+class _Teacher:
+    """What is known of a teacher before its weights are loaded.
+
+    Args:
+        settings: The soft labels.
+        model: Its tokenizer and configuration.
+        encoder: Makes its rows.
+        context: What it reads before a target.
+        width: Tokens of the vocabulary that it has in common with the student; ``None`` where the
+            vocabularies are compared by rank.
+        ends: The tokens that end its texts and the student's; ``None`` as above.
+    """
+
+    settings: SoftSettings
+    model: LoadedTokenizer
+    encoder: Encoder
+    context: TeacherContext
+    width: int | None
+    ends: tuple[int, int] | None
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What shapes its labels beside the rows."""
+        return {
+            "teacher": _content(self.model.name),
+            "precision": precision_name(resolve_precision(self.settings.precision)),
+            "temperature": self.settings.temperature,
+            "width": self.width,
+            "ends": self.ends,
+        }
+
+    def open(self) -> SoftTeacher:
+        """Load its weights."""
+        say(f"Loading the teacher of soft labels {self.model.name}.")
+        loaded = load_model(self.model.name, resolve_precision(self.settings.precision))
+        model: Any = loaded.model.to(default_device())  # type: ignore[arg-type]
+        self.encoder.tokenizer, self.encoder.pack = loaded.tokenizer, can_pack(model)
+        return SoftTeacher(
+            LoadedModel(loaded.name, model, loaded.tokenizer),
+            self.encoder,
+            self.settings.temperature,
+            self.width,
+            self.ends,
+        )
+
+
+def prepare_soft(
     student: LoadedModel,
     encoder: Encoder,
     condition: Condition,
@@ -35,8 +100,9 @@ def soft_term(
     data: TrainingData,
     annotations: Sequence[Annotation],
     store: Path | None = None,
-) -> SoftTerm | None:
-    """Return the soft term of a run; ``None`` where its condition has no soft labels.
+    seed: int = 0,
+) -> SoftRun:
+    """Return the soft labels of a run; none where its condition has none.
 
     Args:
         student: The student.
@@ -46,39 +112,69 @@ def soft_term(
         data: The run's rows.
         annotations: Their examples.
         store: Folder of stored labels, needed with ``top_k``.
+        seed: The training seed.
 
     Raises:
         ConfigError: When the settings do not fit the teacher or the method.
         ModelError: When the teacher cannot be loaded or cannot read the rows.
+        DataError: When the disk is full of labels.
     """
     settings = condition.soft
     if settings is None:
-        return None
-    teacher = _load(settings)
-    if settings.loss != "uld":
-        check_vocabularies(teacher, student)
-    reader = _encoder(teacher, encoder, settings)
-    examples = {annotation.example.id: annotation.example for annotation in annotations}
-    context = TeacherContext(settings, condition, reader, examples)
-    views = soft_views(settings, method, context, annotations)
+        return SoftRun()
+    teacher = _teacher(student, encoder, condition, annotations)
+    views = soft_views(settings, method, teacher.context, annotations)
+    numbers = [list(method.weights).index(view) for view in views]
     maker = TeacherRows(
-        context,
-        reader,
+        teacher.context,
+        teacher.encoder,
         encoder.tokenizer,
         settings.alignment if settings.loss == "uld" else None,
-        _room(teacher.model),
-        teacher.name,
+        _room(teacher.model.config),
+        teacher.model.name,
     )
-    same = settings.loss != "uld"
-    asked = SoftTeacher(
-        teacher,
-        reader,
-        settings.temperature,
-        min(_width(teacher.model), _width(student.model)) if same else None,
-        (context.end, int(encoder.tokenizer.eos_token_id)) if same else None,
+    if settings.top_k is not None:
+        pairs = zip(data.texts, data.rows, strict=True)
+        asked = {row.number: maker.make(text, row) for text, row in pairs if row.view in numbers}
+        stored = _stored(teacher, asked, settings.top_k, store)
+        return SoftRun(SoftTerm(settings, stored, numbers))
+    labels = LiveLabels(teacher.open(), maker, data.texts, data.rows)
+    writer = None
+    if settings.on_policy:
+        writer = OnPolicy(
+            student,
+            encoder,
+            labels,
+            data.texts,
+            data.rows,
+            numbers,
+            share=settings.on_policy,
+            seed=seed,
+            retokenise=settings.loss == "uld",
+        )
+    return SoftRun(SoftTerm(settings, labels, numbers), writer)
+
+
+def _stored(
+    teacher: _Teacher, rows: dict[int, TeacherRow], top_k: int, store: Path | None
+) -> StoredLabels:
+    """Return the labels of rows, those that are missing made first."""
+    settings = teacher.settings
+    if store is None:
+        raise ConfigError("soft.top_k needs a folder for the labels.", "Give one.")
+    if settings.loss == "reverse_kl":
+        say(
+            "Caution: reverse_kl lives on tokens that are unlikely to the teacher, of which stored "
+            "labels tell little (docs/training.md); leave soft.top_k out."
+        )
+    size = bytes_per_target(top_k, settings.dtype, _width(teacher.model.config))
+    targets = sum(len(row.theirs) for row in rows.values())
+    say(f"Soft labels: {targets} tokens of {size} bytes, {targets * size / 2**20:.1f} MiB.")
+    stored = store_labels(
+        store, teacher.identity, rows, teacher.open, top_k=top_k, dtype=settings.dtype
     )
-    labels = LiveLabels(asked, maker, data.texts, data.rows)
-    return SoftTerm(settings, labels, [list(method.weights).index(view) for view in views])
+    stored.device = default_device()
+    return stored
 
 
 def soft_views(
@@ -110,39 +206,57 @@ def soft_views(
     return wanted
 
 
-def _load(settings: SoftSettings) -> LoadedModel:
+def _teacher(
+    student: LoadedModel,
+    encoder: Encoder,
+    condition: Condition,
+    annotations: Sequence[Annotation],
+) -> _Teacher:
+    settings = condition.soft
+    assert settings is not None
     if settings.teacher is None:
         raise ConfigError("soft.teacher names no model.", "Name one whose weights are here.")
-    say(f"Loading the teacher of soft labels {settings.teacher}.")
-    loaded = load_model(settings.teacher, resolve_precision(settings.precision))
+    model = load_tokenizer(settings.teacher)
+    if settings.loss != "uld":
+        check_vocabularies(model, student)
     folder = Path(settings.teacher.removeprefix("hf:"))
     if settings.context == "source" and not (folder / CARD).is_file():
         say(
             f"{settings.teacher} was not trained by distilwhy, so it may not know what the inputs "
             "ask for; soft.context few_shot shows it."
         )
-    model: Any = loaded.model
-    return LoadedModel(loaded.name, model.to(default_device()), loaded.tokenizer)
-
-
-def _encoder(teacher: LoadedModel, student: Encoder, settings: SoftSettings) -> Encoder:
-    start = getattr(teacher.model.config, "decoder_start_token_id", None)
-    return Encoder(
-        teacher.tokenizer,
-        is_encoder_decoder=teacher.is_encoder_decoder,
-        decoder_start=start if start is not None else teacher.tokenizer.pad_token_id,
-        max_source_tokens=NO_LIMIT if settings.context == "few_shot" else student.max_source_tokens,
-        max_target_tokens=student.max_target_tokens,
-        pack=can_pack(teacher.model),
+    few_shot = settings.context == "few_shot"
+    start = getattr(model.config, "decoder_start_token_id", None)
+    reader = Encoder(
+        model.tokenizer,
+        is_encoder_decoder=model.is_encoder_decoder,
+        decoder_start=start if start is not None else model.tokenizer.pad_token_id,
+        max_source_tokens=NO_LIMIT if few_shot else encoder.max_source_tokens,
+        max_target_tokens=encoder.max_target_tokens,
     )
+    examples = {annotation.example.id: annotation.example for annotation in annotations}
+    context = TeacherContext(settings, condition, reader, examples)
+    if settings.loss == "uld":
+        return _Teacher(settings, model, reader, context, None, None)
+    width = min(_width(model.config), _width(student.model.config))
+    ends = (context.end, int(encoder.tokenizer.eos_token_id))
+    return _Teacher(settings, model, reader, context, width, ends)
 
 
-def _width(model: Any) -> int:
-    return int(model.config.get_text_config().vocab_size)
+def _content(name: str) -> str:
+    """Return what a model is, as far as that can be told: its content where it lies here."""
+    if name == EMBEDDED:
+        return EMBEDDED_SHA256
+    path = Path(parse_model(name).target)
+    return content_hash(path) if path.exists() else name
 
 
-def _room(model: Any) -> int | None:
-    """Return how many tokens a model can read, where its positions are numbered absolutely."""
-    if model.config.is_encoder_decoder:
+def _width(config: Any) -> int:
+    return int(config.get_text_config().vocab_size)
+
+
+def _room(config: Any) -> int | None:
+    """Return how many tokens a decoder-only model can read, where that is limited."""
+    if config.is_encoder_decoder:
         return None
-    return getattr(model.config.get_text_config(), "max_position_embeddings", None)
+    return getattr(config.get_text_config(), "max_position_embeddings", None)

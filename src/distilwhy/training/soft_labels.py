@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 import torch
 
 from distilwhy.config import SoftSettings
-from distilwhy.students.rows import Batch
+from distilwhy.students.rows import NO_ROW, Batch
 from distilwhy.training.divergences import Shares, soft_losses
 from distilwhy.training.losses import token_losses
 from distilwhy.training.teacher_rows import TeacherRow
@@ -31,7 +31,6 @@ class SoftTerm:
         settings: The loss and its weight.
         labels: The soft labels.
         views: Numbers of the views that have some.
-        written: Numbers of the rows that the student wrote; may change under way.
     """
 
     def __init__(
@@ -39,12 +38,10 @@ class SoftTerm:
         settings: SoftSettings,
         labels: SoftLabels,
         views: Sequence[int],
-        written: Collection[int] = (),
     ) -> None:
         self._settings = settings
         self._labels = labels
         self._views = set(views)
-        self._written = written
 
     def token_losses(self, logits: torch.Tensor, batch: Batch) -> torch.Tensor:
         """Return the loss of each target token, fp32, [targets].
@@ -73,10 +70,7 @@ class SoftTerm:
         )
         weight = torch.zeros_like(losses)
         weight[index] = self._settings.weight
-        own = torch.tensor([number in self._written for number, _ in found], device=logits.device)
-        if own.any():
-            numbers = torch.tensor([number for number, _ in found], device=logits.device)
-            weight[torch.isin(batch["label_rows"], numbers[own])] = 1.0
+        weight[batch["label_rows"] < NO_ROW] = 1.0
         spread = torch.zeros_like(losses).index_put((index,), soft)
         return (1 - weight) * losses + weight * spread
 
@@ -86,4 +80,4 @@ class SoftTerm:
         starts = counts.cumsum(0) - counts
         views = batch["label_views"][starts]
         rows = zip(numbers.tolist(), starts.tolist(), views.tolist(), strict=True)
-        return [(n, start) for n, start, view in rows if n >= 0 and view in self._views]
+        return [(n, start) for n, start, view in rows if n != NO_ROW and view in self._views]

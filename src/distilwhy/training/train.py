@@ -40,8 +40,7 @@ from distilwhy.training.data import TrainingData, encode_data, split_held_out, s
 from distilwhy.training.guard import Guard
 from distilwhy.training.memory import Fitted, fit_to_budget
 from distilwhy.training.methods import Method, resolve_method
-from distilwhy.training.soft import soft_term
-from distilwhy.training.soft_labels import SoftTerm
+from distilwhy.training.soft import SoftRun, prepare_soft
 from distilwhy.training.trackers import check_trackers, ready
 from distilwhy.training.trainer import ViewTrainer
 
@@ -82,7 +81,9 @@ def train(
     data = encode_data(training, held_out, method, condition, settings, encoder)
     fitted = fit_to_budget(loaded, encoder, data, settings)
     loaded, fitting = fitted.student, fitted.settings
-    soft = soft_term(loaded, encoder, condition, method, data, training, soft_labels)
+    soft = prepare_soft(
+        loaded, encoder, condition, method, data, training, soft_labels, settings.seed
+    )
     trainer, dtype = _make_trainer(loaded, method, fitting, encoder, data, out, soft)
     require_disk(loaded.model, out, trainer.args.save_strategy != "no")
     checkpoint = checkpoint_to_resume(out, student, condition, settings, annotations)
@@ -101,21 +102,27 @@ def train(
     summary = _summary(trainer, data, dtype, cost.seconds, fitted, planned)
     summary = summary.model_copy(update={"sources": mixture.counts})
     with disk_errors(out):
-        card = StudentCard(
-            base=student.model,
-            condition=condition,
-            weights=method.weights,
-            answer_view=method.answer_view,
-            rationale_view=method.rationale_view,
-            seed=settings.seed,
-            max_source_tokens=settings.max_source_tokens,
-        )
+        card = _card(student, condition, method, settings)
         save_student(out, trainer.model, loaded.tokenizer, card)
     write_json(out / TRAINING_SUMMARY, summary.model_dump())
     remove_checkpoints(out)
     if summary.collapsed:
         say(f"{out}: the run collapsed: {'; '.join(summary.collapsed)}.")
     return summary
+
+
+def _card(
+    student: StudentSettings, condition: Condition, method: Method, settings: TrainingSettings
+) -> StudentCard:
+    return StudentCard(
+        base=student.model,
+        condition=condition,
+        weights=method.weights,
+        answer_view=method.answer_view,
+        rationale_view=method.rationale_view,
+        seed=settings.seed,
+        max_source_tokens=settings.max_source_tokens,
+    )
 
 
 def _watchers(
@@ -153,7 +160,7 @@ def _make_trainer(
     encoder: Encoder,
     data: TrainingData,
     out: Path,
-    soft: SoftTerm | None,
+    soft: SoftRun,
 ) -> tuple[ViewTrainer, torch.dtype]:
     dtype = resolve_precision(settings.precision)
     sampler = step_sampler(data, settings)
@@ -178,7 +185,8 @@ def _make_trainer(
             rows=data.rows,
             sampler=sampler,
             held_out=data.held_out,
-            soft=soft,
+            soft=soft.term,
+            on_policy=soft.on_policy,
         )
     except (ValueError, RuntimeError, ImportError) as error:
         if not settings.trackers:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +25,7 @@ from distilwhy.training.losses import (
     weighted_view_loss,
 )
 from distilwhy.training.methods import Method
+from distilwhy.training.on_policy import OnPolicy
 from distilwhy.training.soft_labels import SoftTerm
 
 HELD_OUT_TOKENS = 4096
@@ -58,6 +59,7 @@ class ViewTrainer(Trainer):
         sampler: Which of them stand together.
         held_out: Rows to evaluate on; may be empty.
         soft: Soft labels of training rows; held-out rows have the hard loss alone.
+        on_policy: Writes targets anew.
     """
 
     def __init__(
@@ -71,6 +73,7 @@ class ViewTrainer(Trainer):
         sampler: StepSampler,
         held_out: Sequence[EncodedRow],
         soft: SoftTerm | None = None,
+        on_policy: OnPolicy | None = None,
     ) -> None:
         super().__init__(
             model,
@@ -82,6 +85,7 @@ class ViewTrainer(Trainer):
         self.rows = rows
         self.held_out = held_out
         self.soft = soft
+        self.on_policy = on_policy
         self.method = method
         self.encoder = encoder
         self.sampler = sampler
@@ -104,6 +108,16 @@ class ViewTrainer(Trainer):
             collate_fn=self.encoder.collate,
         )
         return self.accelerator.prepare(loader)  # type: ignore[no-any-return]
+
+    def get_batch_samples(
+        self, epoch_iterator: Iterator[Batch], num_batches: int, device: torch.device
+    ) -> tuple[list[Batch], torch.Tensor | int | None]:
+        """Return a step's batches, some of whose targets the student writes itself, and counts."""
+        batches, counts = super().get_batch_samples(epoch_iterator, num_batches, device)
+        if self.on_policy is not None:
+            batches = self.on_policy.rewrite(batches, self.state.global_step)
+            counts = self._get_num_items_in_batch(batches, device)
+        return batches, counts
 
     def _get_num_items_in_batch(
         self, batch_samples: list[Batch], device: torch.device

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers import AutoTokenizer
 
+from distilwhy.students import bins
 from distilwhy.students.bins import fit_lengths, fit_pairs
 from distilwhy.students.encode import Encoder
 from distilwhy.students.rows import EncodedRow
@@ -140,7 +141,8 @@ def test_packed_batch(tokenizer: Any) -> None:
     assert "attention_mask" not in batch
 
 
-def test_packed_encoder_decoder_batch(tokenizer: Any) -> None:
+def test_packed_encoder_decoder_batch(tokenizer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bins, "LONGEST_PAIR", 12)
     third = EncodedRow(0, (14, 15, 16), (25, END), 0, False)
     batch = Encoder(tokenizer, is_encoder_decoder=True, decoder_start=7, pack=True).collate(
         [*ROWS, third]

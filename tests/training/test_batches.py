@@ -99,7 +99,7 @@ def test_a_pass_holds_about_so_many_tokens() -> None:
     # Four examples of 100 tokens in two rows each; a step of three has 300.
     lengths = [40, 60] * 4
     assert passes_for(lengths, 4, 3, tokens=100) == 3
-    assert passes_for(lengths, 4, 3, tokens=299) == 2
+    assert passes_for(lengths, 4, 3, tokens=180) == 2
     assert passes_for(lengths, 4, 3, tokens=1000) == 1
     # More than there are examples make no larger step.
     assert passes_for(lengths, 4, 64, tokens=400) == 1

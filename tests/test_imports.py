@@ -18,6 +18,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "distilwhy"
 # the layers before its own. What stands on one layer knows nothing of each other: teaching and
 # training, say, exchange files only.
 LAYERS: tuple[tuple[str, ...], ...] = (
+    ("ranks",),
     ("errors", "records", "progress", "draws"),
     ("files", "outputs", "registry"),
     ("manifests", "config"),

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
+from distilwhy.ranks import rank
+
 LINE_SECONDS = 15.0
 
 
@@ -39,7 +41,7 @@ def progress_bar(label: str, total: int, before: int = 0) -> Iterator[Advance]:
     Yields:
         A function to call with the number of units done.
     """
-    if not sys.stderr.isatty():
+    if rank() or not sys.stderr.isatty():
         with _log_lines(label, total, before) as advance:
             yield advance
         return
@@ -99,6 +101,11 @@ def _log_lines(label: str, total: int, before: int) -> Iterator[Advance]:
 
 
 def say(text: str) -> None:
-    """Write one line to standard error, so that standard output stays for results."""
+    """Write one line to standard error, so that standard output stays for results.
+
+    Of several processes that work together, the first one writes.
+    """
+    if rank():
+        return
     sys.stderr.write(f"{text}\n")
     sys.stderr.flush()

@@ -23,7 +23,8 @@ from distilwhy.cli import (
     train,
 )
 from distilwhy.cli.stopping import going_on
-from distilwhy.errors import StageError, StoppedError, UserError
+from distilwhy.errors import ConfigError, StageError, StoppedError, UserError
+from distilwhy.ranks import tells, world_size
 
 MENDABLE = (errno.ENAMETOOLONG, errno.EACCES, errno.EROFS, errno.ENOSPC)
 
@@ -55,11 +56,18 @@ def _version(value: bool) -> None:
 
 @app.callback()
 def _options(
+    context: typer.Context,
     version: bool = typer.Option(
         False, "--version", callback=_version, is_eager=True, help="Show the version and exit."
     ),
 ) -> None:
     """Shrink a language model and keep its reasons."""
+    if world_size() > 1 and context.invoked_subcommand not in (None, "train"):
+        raise ConfigError(
+            f"'distilwhy {context.invoked_subcommand}' was started in {world_size()} processes, "
+            "but only 'distilwhy train' works in several.",
+            "Start it without torchrun or accelerate launch.",
+        )
 
 
 def main() -> None:
@@ -111,7 +119,8 @@ def _tell(error: UserError | StageError | StoppedError) -> NoReturn:
 
 
 def _fail(message: str, remedy: str, code: int, label: str = "Error") -> NoReturn:
-    print(f"{label}: {message}", file=sys.stderr)
-    if remedy:
-        print(remedy, file=sys.stderr)
+    if tells():
+        print(f"{label}: {message}", file=sys.stderr)
+        if remedy:
+            print(remedy, file=sys.stderr)
     sys.exit(code)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
+from distilwhy.ranks import rank
+
 if TYPE_CHECKING:
     from distilwhy.config import Settings
 
@@ -85,6 +87,8 @@ def show(result: Any, as_json: bool, text: str) -> None:
         as_json: Whether JSON is wanted.
         text: The sentence.
     """
+    if rank():
+        return
     if as_json:
         value = result.model_dump(mode="json") if hasattr(result, "model_dump") else result
         print(json.dumps(value, indent=2))  # in ASCII, which every terminal and pipe can hold

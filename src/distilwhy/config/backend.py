@@ -13,7 +13,8 @@ KEY = re.compile(r"(sk|gsk|hf|key|xai|nvapi)[-_]\w", re.IGNORECASE)  # how serve
 
 
 class RaySettings(Settings):
-    """Where the workers of ``engine: ray`` run (docs/scale.md)."""
+    """Where the workers of ``engine: ray`` run (docs/scale.md); each runs one cell at a time, where
+    these are an experiment's."""
 
     workers: int = Field(
         2, ge=1, description="Workers; each holds a model of its own, or asks the server."

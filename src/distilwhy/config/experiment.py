@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from distilwhy.config.backend import RaySettings
 from distilwhy.config.base import Precision, Settings, read_yaml, validate
 from distilwhy.config.teacher import TeacherSettings
 from distilwhy.config.training import Condition, StudentSettings, TrainingSettings, check_seeds
@@ -60,6 +61,14 @@ class Experiment(Settings):
     prediction: PredictionSettings = Field(PredictionSettings(), description="Prediction.")
     swapped_tags: bool = Field(
         False, description="Also ask each student with its tags swapped, as a control."
+    )
+    engine: Literal["local", "ray"] = Field(
+        "local",
+        description="Run cells one after another here, or several at once on the machines of Ray "
+        "(docs/training.md).",
+    )
+    ray: RaySettings = Field(
+        RaySettings(), description="Where the cells of engine ray run, and what each of them needs."
     )
     ask_teacher: bool = Field(
         True, description="Also measure the teacher's own accuracy, without the gold answer."

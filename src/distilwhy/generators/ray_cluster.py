@@ -34,7 +34,7 @@ class Cluster:
     """
 
     def __init__(self, settings: RaySettings) -> None:
-        self.ray = _import_ray()
+        self.ray = import_ray()
         self._settings = settings
         self._mine = not self.ray.is_initialized()
         self._here = False
@@ -130,7 +130,7 @@ class Cluster:
             )
 
 
-def _import_ray() -> Any:
+def import_ray() -> Any:
     """Return the package Ray.
 
     Raises:

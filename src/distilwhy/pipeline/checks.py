@@ -42,6 +42,10 @@ def check_experiment(experiment: Experiment, cells: Sequence[Cell], base: Path |
         check_texts(alone, [asked])
     # A finished cell needs its base model no more, and looking for models takes seconds.
     unfinished = [cell for cell in cells if not manifest_path(cell.trained).is_file()]
+    if unfinished and experiment.engine == "ray":
+        from distilwhy.generators.ray_cluster import import_ray
+
+        import_ray()
     if unfinished:
         from distilwhy.students.load import check_base
 

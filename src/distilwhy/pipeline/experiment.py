@@ -15,14 +15,14 @@ from distilwhy.manifests import begin_stage, stage_is_done, write_manifest
 from distilwhy.outputs import check_output_file, make_folder
 from distilwhy.pipeline import stages
 from distilwhy.pipeline.beside import store_path
-from distilwhy.pipeline.cells import Cell, cells_of, entry_name, slug, swaps_tags
+from distilwhy.pipeline.cell_runs import CellRun
+from distilwhy.pipeline.cells import Cell, cells_of, entry_name, slug
 from distilwhy.pipeline.checks import (
     check_experiment,
     check_ids,
     check_test,
     check_texts,
     fingerprint,
-    with_teacher,
 )
 from distilwhy.pipeline.sources import with_sources
 from distilwhy.progress import say
@@ -97,9 +97,7 @@ class ExperimentRun:
         self._ask_baselines()
         self._ask_teacher()
         self._free_teacher()
-        for number, cell in enumerate(self.cells, 1):
-            say(f"Cell {number} of {len(self.cells)}: {entry_name(cell, self.cells)}.")
-            self._run_cell(cell)
+        self._run_cells()
         self.write_report()
         say(f"Done in {time.monotonic() - start:.0f} s: {self.report}")
         return self.report
@@ -178,33 +176,27 @@ class ExperimentRun:
             remedy = f"{error.remedy} With 'ask_teacher: false' its own answers are not needed."
             raise ModelError(error.message, remedy) from error
 
-    def _run_cell(self, cell: Cell) -> None:
-        experiment = self.experiment
-        stages.train(
-            self.annotations,
-            cell.trained,
-            student=cell.student,
-            condition=with_teacher(cell.condition, experiment),
-            soft_labels=self.folder / "soft-labels",
-            settings=experiment.training.model_copy(update={"seed": cell.seed}),
-        )
-        asked = {cell.predictions: experiment.prediction}
-        if swaps_tags(experiment, cell):
-            asked[cell.swapped] = experiment.prediction.model_copy(update={"tags": "swapped"})
-        for predictions, settings in asked.items():
-            stages.predict(
-                cell.trained,
-                experiment.task,
-                predictions,
-                limit=experiment.limits.test,
-                seed=experiment.seed,
-                settings=settings,
-                base=self.base,
+    def _run_cells(self) -> None:
+        cells, experiment = self.cells, self.experiment
+        runs = [
+            CellRun(
+                entry_name(cell, cells),
+                cell,
+                experiment,
+                self.annotations,
+                self.base,
+                self.folder / "soft-labels",
             )
-        figures = cell.folder / "metrics.json"
-        metrics = stages.evaluate(cell.predictions, figures, seed=experiment.seed)
-        if metrics.collapsed:
-            say(f"{entry_name(cell, self.cells)} collapsed: {'; '.join(metrics.collapsed)}.")
+            for cell in cells
+        ]
+        if experiment.engine == "ray":
+            from distilwhy.pipeline.cells_ray import run_on_ray
+
+            run_on_ray(runs, experiment.ray)
+            return
+        for number, run in enumerate(runs, 1):
+            say(f"Cell {number} of {len(runs)}: {run.name}.")
+            run.tell(run.run())
 
     def write_report(self) -> None:
         """Write the report, unless it shows the same files already.

@@ -44,6 +44,7 @@ from distilwhy.pipeline.inputs import (
     terms,
 )
 from distilwhy.progress import progress_bar, say
+from distilwhy.ranks import rank
 from distilwhy.records import (
     TRAINING_SUMMARY,
     Annotation,
@@ -173,7 +174,8 @@ def train(
     run = begin_stage("train", inputs, fixed, settings.seed)
     labels = Path(soft_labels) if soft_labels else out.with_name(f"{out.name}.soft-labels")
     summary = train_student(records, student, condition, settings, out, labels)
-    write_manifest(out, run)
+    if rank() == 0:
+        write_manifest(out, run)
     return summary
 
 

@@ -12,6 +12,7 @@ from transformers import TrainingArguments, get_scheduler
 
 from distilwhy.config import TrainingSettings
 from distilwhy.errors import ConfigError
+from distilwhy.ranks import world_size
 from distilwhy.training.batches import StepSampler
 from distilwhy.training.checkpoints import CHECKPOINTS, KEPT_CHECKPOINTS
 
@@ -48,7 +49,9 @@ def training_arguments(
         warmup_steps=settings.warmup,
         weight_decay=settings.weight_decay,
         per_device_train_batch_size=settings.batch_size,
-        gradient_accumulation_steps=sampler.micro_batches,
+        gradient_accumulation_steps=sampler.micro_batches // world_size(),
+        # All weights have a part in every loss.
+        ddp_find_unused_parameters=False if world_size() > 1 else None,
         bf16=dtype == torch.bfloat16,
         use_cpu=not torch.cuda.is_available(),
         seed=settings.seed,

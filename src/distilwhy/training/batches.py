@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable, Iterator, Sequence
 
@@ -25,6 +26,8 @@ class StepSampler(Sampler[list[int]]):
         seed: Seed of the order.
         counted: Tells, of a row's number and a step's, whether the row counts in that step's loss;
             those that do not are left out of it.
+        processes: Processes that share each step; passes are made a multiple of it, those without
+            rows included. A step has the same examples however many processes there are.
     """
 
     def __init__(
@@ -36,12 +39,14 @@ class StepSampler(Sampler[list[int]]):
         micro_batches: int = 1,
         seed: int = 0,
         counted: Callable[[int, int], bool] | None = None,
+        processes: int = 1,
     ) -> None:
         self.groups = [list(group) for group in groups if group]
         self.lengths = lengths
         self.batch_size = batch_size
         # An example has a row or more, so that no forward pass is left without rows.
-        self.micro_batches = max(1, min(micro_batches, batch_size, len(self.groups)))
+        self._least = max(1, min(micro_batches, batch_size, len(self.groups)))
+        self.micro_batches = math.ceil(self._least / processes) * processes
         self.seed = seed
         self.counted = counted
         self.epoch = 0
@@ -76,12 +81,12 @@ class StepSampler(Sampler[list[int]]):
         if self.counted is None:
             return rows
         kept = [row for row in rows if self.counted(row, step)]
-        return kept if len(kept) >= self.micro_batches else rows
+        return kept if len(kept) >= self._least else rows
 
     def _step_sizes(self) -> list[int]:
         whole, rest = divmod(len(self.groups), self.batch_size)
         sizes = [self.batch_size] * whole
-        if rest >= self.micro_batches or not sizes:
+        if rest >= self._least or not sizes:
             return [*sizes, rest] if rest else sizes
         # Too few examples for a step of their own join the last one.
         sizes[-1] += rest
@@ -91,7 +96,8 @@ class StepSampler(Sampler[list[int]]):
         rows = sorted(rows, key=lambda row: (self.lengths[row], row))
         lengths = [self.lengths[row] for row in rows]
         start = 0
-        for size in cut_sorted(lengths, self.micro_batches):
+        sizes = cut_sorted(lengths, min(self.micro_batches, len(rows)))
+        for size in [*sizes, *[0] * (self.micro_batches - len(sizes))]:
             yield rows[start : start + size]
             start += size
 

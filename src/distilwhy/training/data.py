@@ -11,6 +11,7 @@ from distilwhy.config import Condition, TrainingSettings
 from distilwhy.errors import ConfigError, DataError
 from distilwhy.models.precision import default_device
 from distilwhy.progress import say
+from distilwhy.ranks import world_size
 from distilwhy.records import Annotation
 from distilwhy.students.controls import WITH_BLANKS
 from distilwhy.students.encode import Encoder
@@ -134,4 +135,5 @@ def step_sampler(data: TrainingData, settings: TrainingSettings) -> StepSampler:
         batch_size=settings.batch_size,
         micro_batches=passes,
         seed=settings.seed,
+        processes=world_size(),
     )

@@ -16,8 +16,10 @@ from transformers.trainer_callback import ExportableState
 
 from distilwhy.errors import StageError
 from distilwhy.files import write_json
+from distilwhy.ranks import rank
 from distilwhy.students.views import Row
 from distilwhy.training.checkpoints import CHECKPOINTS, kept_by
+from distilwhy.training.processes import gathered
 from distilwhy.training.trainer import StepLosses, ViewTrainer
 
 FIRST_STEPS = 10
@@ -142,7 +144,8 @@ class Guard(TrainerCallback, ExportableState):
             "last_losses": list(self.last),
             "rows": self._told_rows(step.losses) if step else [],
         }
-        write_json(path, told)
+        if rank() == 0:
+            write_json(path, told)
         jump = "" if usual is None else f", {value / usual:.1f} times the usual {usual:.3g}"
         off = "" if usual is None else " To go on all the same, set training.spike to null."
         return StageError(
@@ -153,10 +156,11 @@ class Guard(TrainerCallback, ExportableState):
 
     def _told_rows(self, losses: StepLosses) -> list[dict[str, Any]]:
         """Return the step's rows, those with the highest loss first."""
-        means = {
+        own = {
             number: float(losses.tokens[losses.rows == number].mean())
             for number in torch.unique(losses.rows).tolist()
         }
+        means = {number: mean for part in gathered(own) for number, mean in part.items()}
         numbers = sorted(means, key=lambda n: -means[n] if math.isfinite(means[n]) else -math.inf)
         return [
             {

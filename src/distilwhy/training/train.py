@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from transformers import TrainerCallback, set_seed
@@ -20,6 +21,7 @@ from distilwhy.models.precision import (
     resolve_precision,
 )
 from distilwhy.progress import progress_bar, say
+from distilwhy.ranks import rank
 from distilwhy.records import TRAINING_SUMMARY, Annotation, TrainingSummary
 from distilwhy.students.controls import controlled
 from distilwhy.students.encode import Encoder
@@ -40,6 +42,7 @@ from distilwhy.training.data import TrainingData, encode_data, split_held_out, s
 from distilwhy.training.guard import Guard
 from distilwhy.training.memory import Fitted, fit_to_budget
 from distilwhy.training.methods import Method, resolve_method
+from distilwhy.training.processes import agreed, join, own_seed
 from distilwhy.training.soft import SoftRun, prepare_soft
 from distilwhy.training.trackers import check_trackers, ready
 from distilwhy.training.trainer import ViewTrainer
@@ -71,6 +74,7 @@ def train(
         ModelError: When the base model cannot be loaded.
     """
     method = resolve_method(condition)
+    join(soft=condition.soft is not None)
     set_seed(settings.seed)
     loaded = load_base(student)
     set_seed(settings.seed)
@@ -79,36 +83,51 @@ def train(
     learnt = controlled(mixture.annotations, condition.control, settings.seed)
     training, held_out = split_held_out(learnt, settings.held_out, settings.seed)
     data = encode_data(training, held_out, method, condition, settings, encoder)
-    fitted = fit_to_budget(loaded, encoder, data, settings)
+    fitted = fit_to_budget(loaded, encoder, data, _with_precision(settings))
     loaded, fitting = fitted.student, fitted.settings
     soft = prepare_soft(
         loaded, encoder, condition, method, data, training, soft_labels, settings.seed
     )
     trainer, dtype = _make_trainer(loaded, method, fitting, encoder, data, out, soft)
-    require_disk(loaded.model, out, trainer.args.save_strategy != "no")
-    checkpoint = checkpoint_to_resume(out, student, condition, settings, annotations)
+    saves = trainer.args.save_strategy != "no"
+    agreed(lambda: require_disk(loaded.model, out, saves))
+    checkpoint = agreed(
+        lambda: checkpoint_to_resume(out, student, condition, settings, annotations)
+    )
     planned = trainer.args.max_steps
     if stopped_early(checkpoint, settings.patience):
         trainer.args.max_steps = step_of(checkpoint)
-    cost = Cost(trainer, checkpoint)
-    for watcher in _watchers(trainer, fitting, data, out):
-        trainer.add_callback(watcher)
-    trainer.add_callback(cost)
-    steps, before = trainer.args.max_steps, step_of(checkpoint)
-    with progress_bar(f"train {condition.label}", steps, before) as advance:
-        trainer.add_callback(Watch(advance))
-        with disk_errors(out), quiet_logs():
-            trainer.train(resume_from_checkpoint=checkpoint)
-    summary = _summary(trainer, data, dtype, cost.seconds, fitted, planned)
+    seconds = _run(trainer, fitting, data, out, checkpoint, condition.label)
+    summary = _summary(trainer, data, dtype, seconds, fitted, planned)
     summary = summary.model_copy(update={"sources": mixture.counts})
-    with disk_errors(out):
-        card = _card(student, condition, method, settings)
-        save_student(out, trainer.model, loaded.tokenizer, card)
-    write_json(out / TRAINING_SUMMARY, summary.model_dump())
-    remove_checkpoints(out)
+    card = _card(student, condition, method, settings)
+    agreed(lambda: _write(out, trainer.model, loaded.tokenizer, card, summary))
     if summary.collapsed:
         say(f"{out}: the run collapsed: {'; '.join(summary.collapsed)}.")
     return summary
+
+
+def _run(
+    trainer: ViewTrainer,
+    settings: TrainingSettings,
+    data: TrainingData,
+    out: Path,
+    checkpoint: str | None,
+    label: str,
+) -> float:
+    """Train, and return how long that took, with what was done before an interruption."""
+    cost = Cost(trainer, checkpoint)
+    for watcher in _watchers(trainer, settings, data, out):
+        trainer.add_callback(watcher)
+    trainer.add_callback(cost)
+    steps, before = trainer.args.max_steps, step_of(checkpoint)
+    with progress_bar(f"train {label}", steps, before) as advance:
+        trainer.add_callback(Watch(advance))
+        if rank():
+            set_seed(own_seed(settings.seed))  # dropout differs between processes
+        with disk_errors(out), quiet_logs():
+            trainer.train(resume_from_checkpoint=checkpoint)
+    return cost.seconds
 
 
 def _card(
@@ -123,6 +142,22 @@ def _card(
         seed=settings.seed,
         max_source_tokens=settings.max_source_tokens,
     )
+
+
+def _with_precision(settings: TrainingSettings) -> TrainingSettings:
+    """Return settings whose precision is one that all processes have, not one to be measured."""
+    dtype = agreed(lambda: resolve_precision(settings.precision))
+    return settings.model_copy(update={"precision": precision_name(dtype)})
+
+
+def _write(
+    out: Path, model: Any, tokenizer: Any, card: StudentCard, summary: TrainingSummary
+) -> None:
+    """Write a student, and remove the checkpoints that it came from."""
+    with disk_errors(out):
+        save_student(out, model, tokenizer, card)
+    write_json(out / TRAINING_SUMMARY, summary.model_dump())
+    remove_checkpoints(out)
 
 
 def _watchers(

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
+from accelerate.data_loader import prepare_data_loader
 from torch.utils.data import DataLoader
 from transformers import (
     PreTrainedModel,
@@ -15,6 +16,7 @@ from transformers import (
     TrainingArguments,
 )
 
+from distilwhy.ranks import rank, world_size
 from distilwhy.students.encode import Encoder
 from distilwhy.students.forward import TOKEN_INPUTS, target_logits
 from distilwhy.students.rows import Batch, EncodedRow
@@ -26,6 +28,7 @@ from distilwhy.training.losses import (
 )
 from distilwhy.training.methods import Method
 from distilwhy.training.on_policy import OnPolicy
+from distilwhy.training.processes import OwnPasses
 from distilwhy.training.soft_labels import SoftTerm
 
 HELD_OUT_TOKENS = 4096
@@ -36,8 +39,8 @@ class StepLosses:
     """The losses of one step, over all its forward passes.
 
     Args:
-        loss: The step's loss, a scalar.
-        tokens: [targets], the loss of each target token.
+        loss: The step's loss, a scalar, over all processes.
+        tokens: [targets], the loss of each target token of this process's passes.
         rows: int64, [targets], the number of the row that each belongs to.
     """
 
@@ -91,8 +94,7 @@ class ViewTrainer(Trainer):
         self.sampler = sampler
         self.weights = torch.tensor(list(method.weights.values()), device=args.device)
         self.planned_steps = args.max_steps
-        if method.points and args.world_size == 1:
-            # Of several processes each would have to know which steps its batches are of.
+        if method.points:
             sampler.counted = self._counts
         self.loss_is_scaled_for_ga = True
         self.tokens = 0
@@ -100,14 +102,27 @@ class ViewTrainer(Trainer):
         self._step: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = []
 
     def get_train_dataloader(self) -> DataLoader[Any]:
-        """Return the training batches, in the sampler's order."""
+        """Return this process's training batches, in the sampler's order."""
         rows: Any = self.train_dataset
         loader: DataLoader[Any] = DataLoader(
             rows,
-            batch_sampler=self.sampler,
-            collate_fn=self.encoder.collate,
+            batch_sampler=OwnPasses(self.sampler),
+            collate_fn=self._collate,
         )
-        return self.accelerator.prepare(loader)  # type: ignore[no-any-return]
+        # Shared out already: by itself, accelerate would cut it by batches of equal size.
+        prepared: DataLoader[Any] = prepare_data_loader(
+            loader, self.args.device, num_processes=1, process_index=0, put_on_device=True
+        )
+        return prepared
+
+    def _collate(self, rows: list[EncodedRow]) -> Batch:
+        """Return a forward pass; one without rows, of a process with nothing to do, counts none."""
+        if rows:
+            return self.encoder.collate(rows)
+        dataset: Any = self.train_dataset
+        row: EncodedRow = dataset[0]
+        batch = self.encoder.collate([replace(row, given=len(row.target), number=-1)])
+        return {**batch, "labels": batch["labels"].long(), "tokens": torch.tensor(0)}
 
     def get_batch_samples(
         self, epoch_iterator: Iterator[Batch], num_batches: int, device: torch.device
@@ -117,6 +132,11 @@ class ViewTrainer(Trainer):
         if self.on_policy is not None:
             batches = self.on_policy.rewrite(batches, self.state.global_step)
             counts = self._get_num_items_in_batch(batches, device)
+        tokens = sum(int(b["tokens"]) for b in batches)
+        positions = sum(b[k].numel() for b in batches for k in TOKEN_INPUTS if k in b)
+        cost = self._over_processes(torch.tensor([tokens, positions], device=device))
+        self.tokens += int(cost[0])
+        self.positions += int(cost[1])
         return batches, counts
 
     def _get_num_items_in_batch(
@@ -127,10 +147,19 @@ class ViewTrainer(Trainer):
             return None
         views = len(self.weights)
         counts = torch.stack([view_counts(b["label_views"], views) for b in batch_samples]).sum(0)
-        counts = counts.to(device)
-        if self.args.world_size > 1:
-            counts = self.accelerator.reduce(counts, reduction="sum")
-        return counts
+        return self._over_processes(counts.to(device))
+
+    def _save_rng_state(self, output_dir: str) -> None:
+        """Save it in all processes before the first one ends the checkpoint."""
+        super()._save_rng_state(output_dir)
+        self.accelerator.wait_for_everyone()
+
+    def _over_processes(self, values: torch.Tensor) -> torch.Tensor:
+        """Return the sum of all processes' values, in all of them."""
+        if world_size() == 1:
+            return values
+        total: torch.Tensor = self.accelerator.reduce(values, reduction="sum")
+        return total
 
     def compute_loss(
         self,
@@ -144,8 +173,6 @@ class ViewTrainer(Trainer):
             counts = num_items_in_batch
         else:
             counts = view_counts(inputs["label_views"], len(self.weights))
-        self.tokens += int(inputs["tokens"])
-        self.positions += sum(inputs[k].numel() for k in TOKEN_INPUTS if k in inputs)
         losses = self._token_losses(model, inputs)
         loss = weighted_view_loss(losses, inputs["label_views"], self.step_weights(), counts)
         # Processes average their gradients, while the counts are those of all of them together.
@@ -157,7 +184,9 @@ class ViewTrainer(Trainer):
         """Return the losses of the step just done, and forget them."""
         loss, tokens, rows = zip(*self._step, strict=True)
         self._step = []
-        return StepLosses(torch.stack(loss).sum(), torch.cat(tokens), torch.cat(rows))
+        # Each pass's share was multiplied by the number of processes for the average of gradients.
+        whole = self._over_processes(torch.stack(loss).sum()) / world_size()
+        return StepLosses(whole, torch.cat(tokens), torch.cat(rows))
 
     def _counts(self, row: int, step: int) -> bool:
         """Return whether a training row counts in a step's loss."""
@@ -189,11 +218,13 @@ class ViewTrainer(Trainer):
         sums = torch.zeros(views, device=self.args.device, dtype=torch.float64)
         counts = torch.zeros(views, device=self.args.device, dtype=torch.int64)
         with torch.inference_mode(), self.accelerator.autocast():
-            for rows in length_batches(self.held_out, HELD_OUT_TOKENS):
+            for rows, counted in own_batches(length_batches(self.held_out, HELD_OUT_TOKENS)):
                 batch = {k: v.to(self.args.device) for k, v in self.encoder.collate(rows).items()}
                 losses = self._token_losses(model, batch)
-                sums.index_add_(0, batch["label_views"], losses.double())
-                counts += view_counts(batch["label_views"], views)
+                if counted:
+                    sums.index_add_(0, batch["label_views"], losses.double())
+                    counts += view_counts(batch["label_views"], views)
+        sums, counts = self._over_processes(sums), self._over_processes(counts)
         model.train(was_training)
         means = sums / counts.clamp(min=1)
         metrics = {"eval_loss": float((means * self.weights).sum())}
@@ -216,3 +247,15 @@ def length_batches(rows: Sequence[EncodedRow], tokens: int) -> list[list[Encoded
         else:
             batches.append([row])
     return batches
+
+
+def own_batches(
+    batches: list[list[EncodedRow]],
+) -> Iterator[tuple[list[EncodedRow], bool]]:
+    """Yield this process's share of batches, as many as others have, and whether each counts.
+
+    Where weights lie spread over processes, all must make as many forward passes.
+    """
+    for first in range(0, len(batches), world_size()):
+        place = first + rank()
+        yield batches[min(place, len(batches) - 1)], place < len(batches)

@@ -1,0 +1,70 @@
+"""One cell of an experiment: a student is trained, asked and judged."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from distilwhy.config import Experiment
+from distilwhy.pipeline import stages
+from distilwhy.pipeline.cells import Cell, swaps_tags
+from distilwhy.pipeline.checks import with_teacher
+from distilwhy.progress import say
+
+
+@dataclass(frozen=True)
+class CellRun:
+    """All that a cell needs; it can be sent to another process.
+
+    Args:
+        name: The cell's name in the report.
+        cell: The cell.
+        experiment: The experiment.
+        annotations: The training examples.
+        base: Folder that relative paths in the experiment file start from.
+        soft_labels: Folder of stored soft labels, which cells share.
+    """
+
+    name: str
+    cell: Cell
+    experiment: Experiment
+    annotations: Path
+    base: Path | None
+    soft_labels: Path
+
+    def run(self) -> tuple[str, ...]:
+        """Do what is not done yet; return what shows that the student collapsed, if it did.
+
+        Raises:
+            UserError: When the model, the data or a setting cannot be used.
+            StageError: When training went wrong.
+        """
+        experiment, cell = self.experiment, self.cell
+        stages.train(
+            self.annotations,
+            cell.trained,
+            student=cell.student,
+            condition=with_teacher(cell.condition, experiment),
+            soft_labels=self.soft_labels,
+            settings=experiment.training.model_copy(update={"seed": cell.seed}),
+        )
+        asked = {cell.predictions: experiment.prediction}
+        if swaps_tags(experiment, cell):
+            asked[cell.swapped] = experiment.prediction.model_copy(update={"tags": "swapped"})
+        for predictions, settings in asked.items():
+            stages.predict(
+                cell.trained,
+                experiment.task,
+                predictions,
+                limit=experiment.limits.test,
+                seed=experiment.seed,
+                settings=settings,
+                base=self.base,
+            )
+        figures = cell.folder / "metrics.json"
+        return stages.evaluate(cell.predictions, figures, seed=experiment.seed).collapsed
+
+    def tell(self, collapsed: tuple[str, ...]) -> None:
+        """Say so when the student collapsed."""
+        if collapsed:
+            say(f"{self.name} collapsed: {'; '.join(collapsed)}.")

@@ -107,6 +107,9 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, default=8)
     parser.add_argument("--steps", type=int, default=6, help="timed steps a measurement")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument(
+        "--first", action="store_true", help="only as published, not with equal checkpointing"
+    )
     parser.add_argument("--out", type=Path, default=RESULTS)
     args = parser.parse_args()
     if args.plan:
@@ -116,7 +119,8 @@ def main() -> None:
     for student in args.students:
         for condition in args.conditions or CONDITIONS:
             for precision in args.precisions:
-                for baseline_checks, checks in STUDENTS[student].checkpointing:
+                pairs = STUDENTS[student].checkpointing
+                for baseline_checks, checks in pairs[:1] if args.first else pairs:
                     plans = [
                         Plan(
                             way=way,

@@ -420,14 +420,6 @@ def test_openai_itself_is_asked_as_it_likes(
     assert completion.body["max_tokens"] == 7
 
 
-def test_a_prompt_that_is_too_long_stops(stub: Any, reply: Any) -> None:
-    said = "'max_tokens' is too large: 7. The context length is 4 tokens."
-    stub.reply = lambda asked: reply({"message": said}, 400)
-    with pytest.raises(ModelError, match="is too large"):
-        generate_all(asking(stub), ["p"], PLAIN)
-    assert len(stub.asked) == 1
-
-
 def no_thread_left() -> bool:
     return not any(thread.name == "distilwhy-api" for thread in threading.enumerate())
 

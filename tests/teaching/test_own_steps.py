@@ -183,7 +183,7 @@ def test_the_example_of_the_docs_runs(tmp_path: Path) -> None:
     run = ExperimentRun(experiment, tmp_path / "out", tmp_path)
     annotations = generate(
         experiment.task,
-        run._teacher_settings,
+        run.teacher_settings,
         tmp_path / "out" / "a.jsonl",
         limit=3,
         generator=ScriptedGenerator(lambda prompt: " Think of it."),

@@ -126,7 +126,10 @@ def _run(
         if rank():
             set_seed(own_seed(settings.seed))  # dropout differs between processes
         with disk_errors(out), quiet_logs():
-            trainer.train(resume_from_checkpoint=checkpoint)
+            if checkpoint and before >= steps:
+                trainer.restore(checkpoint)
+            else:
+                trainer.train(resume_from_checkpoint=checkpoint)
     return cost.seconds
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -13,6 +14,7 @@ from transformers import (
     PreTrainedModel,
     PrinterCallback,
     Trainer,
+    TrainerState,
     TrainingArguments,
 )
 
@@ -100,6 +102,22 @@ class ViewTrainer(Trainer):
         self.tokens = 0
         self.positions = 0
         self._step: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = []
+
+    def restore(self, checkpoint: str) -> None:
+        """Take the state and the best weights of a run that has done all of its steps.
+
+        The Trainer itself would do one more where the last step stands within an epoch.
+
+        Args:
+            checkpoint: The run's last checkpoint.
+        """
+        folder = Path(checkpoint)
+        self.state = TrainerState.load_from_json(str(folder / "trainer_state.json"))
+        best = self.state.best_model_checkpoint
+        if best and self.args.load_best_model_at_end:
+            # The folder may have been moved, or be called anew from elsewhere.
+            folder = folder.parent / Path(best).name
+        self._load_from_checkpoint(str(folder))
 
     def get_train_dataloader(self) -> DataLoader[Any]:
         """Return this process's training batches, in the sampler's order."""

@@ -22,7 +22,7 @@ demo: $(VENV)/.installed $(VENV)/.embedded ## Run the whole pipeline offline; wr
 	$(BIN)/distilwhy demo
 
 test: lint types $(VENV)/.embedded ## Check format, style and types, then run all tests
-	$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile
+	$(BIN)/pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 lint: $(VENV)/.developer ## Check format and style
 	$(BIN)/ruff format --check .

@@ -63,6 +63,8 @@ def compare(baseline: Plan, ours: Plan, rounds: int) -> dict[str, Any]:
         "baseline_precision": baseline.precision,
         "batch_size": ours.batch_size,
         "checkpointing": [baseline.checkpointing, ours.checkpointing],
+        "settings": ours.settings or {},
+        "rounds": rounds,
         "speedup": median(b["examples_per_second"] / a["examples_per_second"] for a, b in pairs),
         "speedups": [b["examples_per_second"] / a["examples_per_second"] for a, b in pairs],
         "memory_share": median(b["peak_memory_mb"] / a["peak_memory_mb"] for a, b in pairs),
@@ -96,6 +98,18 @@ def show(result: dict[str, Any]) -> None:
     )
 
 
+SAME = ("student", "condition", "precision", "batch_size", "checkpointing", "settings")
+
+
+def add(path: Path, result: dict[str, Any]) -> None:
+    """Write a comparison beside those of other plans that were measured on the same machine."""
+    document: dict[str, Any] = {"machine": machine().model_dump(), "versions": versions()}
+    old = json.loads(path.read_text()) if path.exists() else {}
+    kept = old["results"] if {**old, "results": None} == {**document, "results": None} else []
+    others = [r for r in kept if any(r[name] != result[name] for name in SAME)]
+    write_json(path, {**document, "results": [*others, result]})
+
+
 def main() -> None:
     """Measure what was asked for and write the results."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
@@ -110,12 +124,12 @@ def main() -> None:
     parser.add_argument(
         "--first", action="store_true", help="only as published, not with equal checkpointing"
     )
-    parser.add_argument("--out", type=Path, default=RESULTS)
+    parser.add_argument("--compile", action="store_true", help="our way's layers compiled")
+    parser.add_argument("--out", type=Path, default=RESULTS, help="is added to")
     args = parser.parse_args()
     if args.plan:
         print(json.dumps(measure(Plan(**json.loads(args.plan)))))
         return
-    results = []
     for student in args.students:
         for condition in args.conditions or CONDITIONS:
             for precision in args.precisions:
@@ -131,16 +145,16 @@ def main() -> None:
                             batch_size=args.batch_size,
                             steps=args.steps,
                             annotations=args.annotations and str(args.annotations),
+                            settings={"compile": True} if args.compile else None,
                         )
                         for way, recompute in (
                             ("published", baseline_checks),
                             ("distilwhy", checks),
                         )
                     ]
-                    results.append(compare(plans[0], plans[1], args.rounds))
-                    show(results[-1])
-    document = {"machine": machine().model_dump(), "versions": versions(), "results": results}
-    write_json(args.out, document)
+                    result = compare(plans[0], plans[1], args.rounds)
+                    show(result)
+                    add(args.out, result)
 
 
 if __name__ == "__main__":

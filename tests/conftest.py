@@ -10,6 +10,17 @@ import pytest
 
 from distilwhy.records import Annotation, Example, TeacherText
 
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # As many tests run at a time as there are cores; with more threads they wait for each other.
+    # Read when torch is first imported, here and in processes that tests start.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run files with slow tests first, so that no core waits for one at the end."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
 
 @pytest.fixture(scope="session", autouse=True)
 def ctrl_c() -> None:

@@ -122,12 +122,26 @@ def with_lora(loaded: LoadedModel, settings: LoraSettings) -> Any:
         ) from error
 
 
-def save_student(folder: Path, model: Any, tokenizer: Any, card: StudentCard) -> None:
-    """Write a student as dense safetensors with its tokenizer and card; adapters are merged in."""
+def save_student(
+    folder: Path,
+    model: Any,
+    tokenizer: Any,
+    card: StudentCard,
+    weights: dict[str, torch.Tensor] | None = None,
+) -> None:
+    """Write a student as dense safetensors with its tokenizer and card; adapters are merged in.
+
+    Args:
+        folder: Where to.
+        model: The student.
+        tokenizer: Its tokenizer.
+        card: What it was trained on and how.
+        weights: Its weights by name, where the model itself holds only a part of them.
+    """
     if hasattr(model, "merge_and_unload"):
         model = merged(model)
     with quiet():
-        model.save_pretrained(folder)
+        model.save_pretrained(folder, state_dict=weights)
         tokenizer.save_pretrained(folder)
     write_json(folder / CARD, card.model_dump())
 

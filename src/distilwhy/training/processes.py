@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 import torch
+from accelerate.utils import parse_flag_from_env
 from torch import distributed
 from torch.utils.data import Sampler
 
@@ -18,14 +19,16 @@ from distilwhy.training.batches import StepSampler
 T = TypeVar("T")
 
 
-def join(*, soft: bool) -> None:
+def join(*, soft: bool, adapter: bool = False) -> None:
     """Have this process meet those that were started with it; nothing where it is alone.
 
     Args:
         soft: Whether the run has soft labels.
+        adapter: Whether adapters are trained instead of all weights.
 
     Raises:
-        ConfigError: When it has, and there are several processes.
+        ConfigError: When there are several processes and the run has soft labels, or adapters of
+            weights that are spread over them.
     """
     if world_size() == 1:
         return
@@ -33,6 +36,11 @@ def join(*, soft: bool) -> None:
         raise ConfigError(
             "Soft labels are learnt by one process only, but several were started.",
             "Start it without torchrun or accelerate launch.",
+        )
+    if adapter and parse_flag_from_env("ACCELERATE_USE_FSDP"):
+        raise ConfigError(
+            "Adapters cannot be merged into weights that FSDP spreads over processes.",
+            "Train all weights, or start it with torchrun.",
         )
     if distributed.is_initialized():
         return

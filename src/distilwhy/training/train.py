@@ -74,7 +74,7 @@ def train(
         ModelError: When the base model cannot be loaded.
     """
     method = resolve_method(condition)
-    join(soft=condition.soft is not None)
+    join(soft=condition.soft is not None, adapter=student.lora is not None)
     set_seed(settings.seed)
     loaded = load_base(student)
     set_seed(settings.seed)
@@ -101,7 +101,8 @@ def train(
     summary = _summary(trainer, data, dtype, seconds, fitted, planned)
     summary = summary.model_copy(update={"sources": mixture.counts})
     card = _card(student, condition, method, settings)
-    agreed(lambda: _write(out, trainer.model, loaded.tokenizer, card, summary))
+    whole = trainer.whole_weights()
+    agreed(lambda: _write(out, trainer.model, loaded.tokenizer, card, summary, whole))
     if summary.collapsed:
         say(f"{out}: the run collapsed: {'; '.join(summary.collapsed)}.")
     return summary
@@ -154,11 +155,16 @@ def _with_precision(settings: TrainingSettings) -> TrainingSettings:
 
 
 def _write(
-    out: Path, model: Any, tokenizer: Any, card: StudentCard, summary: TrainingSummary
+    out: Path,
+    model: Any,
+    tokenizer: Any,
+    card: StudentCard,
+    summary: TrainingSummary,
+    weights: dict[str, torch.Tensor] | None,
 ) -> None:
     """Write a student, and remove the checkpoints that it came from."""
     with disk_errors(out):
-        save_student(out, model, tokenizer, card)
+        save_student(out, model, tokenizer, card, weights)
     write_json(out / TRAINING_SUMMARY, summary.model_dump())
     remove_checkpoints(out)
 

@@ -119,6 +119,16 @@ class ViewTrainer(Trainer):
             folder = folder.parent / Path(best).name
         self._load_from_checkpoint(str(folder))
 
+    def whole_weights(self) -> dict[str, torch.Tensor] | None:
+        """Return the weights where FSDP spreads them over processes, else ``None``.
+
+        All processes must call it; only the first gets them.
+        """
+        if not self.is_fsdp_enabled:
+            return None
+        weights: dict[str, torch.Tensor] = self.accelerator.get_state_dict(self.model_wrapped)
+        return weights
+
     def get_train_dataloader(self) -> DataLoader[Any]:
         """Return this process's training batches, in the sampler's order."""
         rows: Any = self.train_dataset

@@ -25,10 +25,10 @@ from typing import Any
 import uvicorn
 
 from distilwhy.config import BackendSettings
+from distilwhy.environment import machine, versions
 from distilwhy.files import read_json, write_json
 from distilwhy.generators.base import Decoding
 from distilwhy.generators.openai_api import OpenAIGenerator
-from distilwhy.manifests import machine, versions
 
 IN_FLIGHT = 64
 SECONDS = 0.2

@@ -29,12 +29,12 @@ import torch
 from transformers import DynamicCache
 
 from distilwhy.config import TeachingSettings
+from distilwhy.environment import machine, versions
 from distilwhy.files import read_records, write_json
 from distilwhy.generators.base import Decoding
 from distilwhy.generators.prefix_store import PrefixStore
 from distilwhy.generators.slots import SlotContinuation
 from distilwhy.generators.transformers_local import LocalGenerator
-from distilwhy.manifests import machine, versions
 from distilwhy.models.cache import with_cache
 from distilwhy.models.load import LoadedModel, load_model
 from distilwhy.models.precision import precision_name, resolve_precision

@@ -25,12 +25,12 @@ from typing import Any
 import psutil
 
 from distilwhy.config import BackendSettings, TeachingSettings
+from distilwhy.environment import machine, versions
 from distilwhy.files import read_json, write_json
 from distilwhy.generators.base import Decoding, Generated, Generator
 from distilwhy.generators.open import open_generator
 from distilwhy.generators.recorded import StoredText, text_key
 from distilwhy.generators.scripted import ScriptedGenerator
-from distilwhy.manifests import machine, versions
 from distilwhy.prompts.library import load_prompts
 from distilwhy.records import Example
 from distilwhy.tasks import load_task

@@ -22,8 +22,8 @@ from typing import Any
 from soft_labels import SHOTS, annotations
 
 from distilwhy.config import Condition, StudentSettings, TrainingSettings
+from distilwhy.environment import machine, versions
 from distilwhy.files import write_json
-from distilwhy.manifests import machine, versions
 from distilwhy.training.train import train
 
 RESULTS = Path(__file__).parent / "results" / "soft_cost.json"

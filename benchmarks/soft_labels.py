@@ -17,8 +17,8 @@ from typing import Any, get_args
 import torch
 
 from distilwhy.config import Condition, SoftLoss, SoftSettings, TrainingSettings
+from distilwhy.environment import machine, versions
 from distilwhy.files import write_json
-from distilwhy.manifests import machine, versions
 from distilwhy.models.load import load_model
 from distilwhy.prompts.library import load_prompts
 from distilwhy.records import Annotation, DataKind, Family, TeacherText

@@ -30,8 +30,8 @@ from typing import Any
 
 from training_runs import CONDITIONS, STUDENTS, Plan, measure
 
+from distilwhy.environment import machine, versions
 from distilwhy.files import write_json
-from distilwhy.manifests import machine, versions
 
 RESULTS = Path(__file__).parent / "results" / "training.json"
 LARGEST_DIFFERENCE = 1e-5

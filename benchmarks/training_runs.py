@@ -25,8 +25,8 @@ from transformers import (
 )
 
 from distilwhy.config import Condition, TrainingSettings
+from distilwhy.environment import peak_memory_mb
 from distilwhy.files import read_records
-from distilwhy.manifests import peak_memory_mb
 from distilwhy.models.fusion import compile_layers, fuse_activations
 from distilwhy.models.load import LoadedModel, load_model, load_tokenizer
 from distilwhy.models.precision import resolve_precision

@@ -16,8 +16,8 @@ from typing import Any
 import altair as alt
 from training_runs import SIZES, Plan
 
+from distilwhy.environment import machine, versions
 from distilwhy.files import read_json, write_json
-from distilwhy.manifests import machine, versions
 from training import run_child
 
 RESULTS = Path(__file__).parent / "results" / "training_size.json"

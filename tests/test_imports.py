@@ -20,7 +20,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "distilwhy"
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("ranks",),
     ("errors", "records", "progress", "draws"),
-    ("files", "outputs", "registry"),
+    ("environment", "files", "outputs", "registry"),
     ("manifests", "config"),
     ("tasks",),
     ("prompts", "models"),

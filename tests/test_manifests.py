@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import sys
 from datetime import UTC, datetime
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -17,13 +15,9 @@ from distilwhy.errors import DataError
 from distilwhy.manifests import (
     begin_stage,
     content_hash,
-    machine,
     manifest_path,
-    peak_memory_mb,
     read_manifest,
-    reset_peak_memory,
     stage_is_done,
-    versions,
     why_not_done,
     write_manifest,
 )
@@ -205,33 +199,3 @@ def test_folder_outputs(folder, tmp_path):
     assert stage_is_done(folder, "train", {}, {})
     (folder / "config.json").unlink()
     assert why_not_done(folder, "train", {}, {}) == "the output was changed"
-
-
-def test_versions_are_those_of_the_installed_packages():
-    text = Path(str(find_spec("torch").origin)).with_name("version.py").read_text()
-    # A build may add a local part, e.g. 2.13.0+cpu, that the metadata leave out.
-    assert f"__version__ = '{versions()['torch'].partition('+')[0]}" in text
-
-
-def test_versions_of_absent_packages_are_left_out(monkeypatch):
-    monkeypatch.setattr("distilwhy.manifests.PACKAGES", ("no-such-package",))
-    assert set(versions()) == {"distilwhy", "python"}
-
-
-def test_machine():
-    this = machine()
-    assert this.processor
-    assert 1 <= this.cores <= os.cpu_count()
-    assert this.memory_mb is None or this.memory_mb > 100
-
-
-@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="needs Linux's /proc")
-def test_peak_memory_is_measured_anew_for_each_stage():
-    size = 256
-    block = bytearray(size * 2**20)
-    held = peak_memory_mb()
-    del block
-    assert peak_memory_mb() == pytest.approx(held, abs=16)
-    reset_peak_memory()
-    after = peak_memory_mb()
-    assert held - after > 0.9 * size

@@ -13,10 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from safetensors.torch import load_file, save_file
 
 from distilwhy.config import Experiment, load_experiment, to_yaml
+from distilwhy.errors import StageError
 from distilwhy.evaluation.metrics import Metrics
-from distilwhy.files import read_json, read_records
+from distilwhy.files import read_json, read_records, write_records
 from distilwhy.generators.scripted import ScriptedGenerator
 from distilwhy.manifests import manifest_path, read_manifest
 from distilwhy.pipeline.experiment import ExperimentRun, fingerprint, run
@@ -413,3 +416,31 @@ def test_the_report_shows_seconds_of_every_stage(done: ExperimentRun) -> None:
         ("answer_only : unrevised", "teacher"),
         ("answer_only : unrevised", "majority"),
     }
+
+
+def test_a_cell_whose_training_goes_wrong_stops_no_other(
+    small: Callable[..., Experiment],
+    table: Path,
+    tiny_annotations: list[Annotation],
+    tiny_models: dict[str, Path],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    broken = tmp_path / "broken"
+    shutil.copytree(tiny_models["llama"], broken)
+    weights = load_file(broken / "model.safetensors")
+    save_file(
+        {name: torch.full_like(value, float("nan")) for name, value in weights.items()},
+        broken / "model.safetensors",
+        metadata={"format": "pt"},
+    )
+    write_records(tmp_path / "given.jsonl", tiny_annotations)
+    students = [{"model": f"hf:{folder}"} for folder in (broken, tiny_models["llama"])]
+    experiment = small(teacher=None, annotations=str(tmp_path / "given.jsonl"), students=students)
+    run = ExperimentRun(experiment, tmp_path / "run", table)
+    with pytest.raises(StageError, match=r"^Cell .*broken"):
+        run.run()
+    wrong, right = run.cells
+    assert not wrong.predictions.exists()
+    assert read_records(right.predictions, Prediction)
+    assert "Cell 1 of 2 failed" in capsys.readouterr().err

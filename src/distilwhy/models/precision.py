@@ -8,7 +8,7 @@ import time
 import torch
 
 from distilwhy.config import Precision
-from distilwhy.manifests import peak_memory_mb
+from distilwhy.environment import peak_memory_mb
 
 # bf16 must be clearly faster: with mere emulation its rounding buys nothing.
 BF16_MIN_SPEEDUP = 1.3

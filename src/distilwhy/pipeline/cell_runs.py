@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from distilwhy.config import Experiment
+from distilwhy.errors import StageError, UserError
 from distilwhy.pipeline import stages
 from distilwhy.pipeline.cells import Cell, swaps_tags
 from distilwhy.pipeline.checks import with_teacher
@@ -68,3 +70,41 @@ class CellRun:
         """Say so when the student collapsed."""
         if collapsed:
             say(f"{self.name} collapsed: {'; '.join(collapsed)}.")
+
+
+def run_in_turn(runs: Sequence[CellRun]) -> None:
+    """Run cells one after the other in this process.
+
+    Args:
+        runs: The cells; those that are done end at once.
+
+    Raises:
+        UserError: What a cell's stages raise, at once: other cells would meet it too.
+        StageError: When training went wrong in some cells, after all others have been run.
+    """
+    failures: dict[str, Exception] = {}
+    for number, run in enumerate(runs, 1):
+        say(f"Cell {number} of {len(runs)}: {run.name}.")
+        try:
+            run.tell(run.run())
+        except StageError as error:
+            say(f"Cell {number} of {len(runs)} failed: {run.name}: {error}")
+            failures[run.name] = error
+    if failures:
+        raise of_cells(failures, len(runs))
+
+
+def of_cells(failures: Mapping[str, Exception], cells: int) -> Exception:
+    """Return the first cell's error, which names the cell and says how many others failed.
+
+    Args:
+        failures: What each cell that failed raised, by name; at least one.
+        cells: How many cells there were.
+    """
+    name, error = next(iter(failures.items()))
+    others = f" ({len(failures)} of {cells} cells failed.)" if len(failures) > 1 else ""
+    if isinstance(error, UserError):
+        return type(error)(f"Cell {name}: {error.message}{others}", error.remedy)
+    found = StageError(f"Cell {name}: {error}{others}")
+    found.__cause__ = error.__cause__
+    return found

@@ -10,10 +10,10 @@ from typing import Any
 
 from distilwhy import __version__
 from distilwhy.config import RaySettings
-from distilwhy.errors import ConfigError, StageError, UserError
+from distilwhy.errors import ConfigError
 from distilwhy.generators.ray_cluster import Cluster
 from distilwhy.generators.ray_worker import Failure
-from distilwhy.pipeline.cell_runs import CellRun
+from distilwhy.pipeline.cell_runs import CellRun, of_cells
 from distilwhy.progress import progress_bar, say
 
 MOST_DEATHS = 3  # of workers with the same cell
@@ -69,7 +69,7 @@ def run_on_ray(runs: Sequence[CellRun], settings: RaySettings) -> None:
     finally:
         cluster.close()
     if failures:
-        raise _error(failures, len(runs))
+        raise of_cells({name: f.error() for name, f in failures.items()}, len(runs))
 
 
 def _send(cluster: Cluster, run: CellRun, settings: RaySettings) -> Any:
@@ -124,15 +124,3 @@ def _died_out() -> str:
         f"{MOST_DEATHS} workers died with it; their machines may lack memory. See Ray's logs, then "
         "run the same command again."
     )
-
-
-def _error(failures: dict[str, Failure], cells: int) -> Exception:
-    """Return the first cell's error, which names the cell and says how many others failed."""
-    name, failure = next(iter(failures.items()))
-    error = failure.error()
-    others = f" ({len(failures)} of {cells} cells failed.)" if len(failures) > 1 else ""
-    if isinstance(error, UserError):
-        return type(error)(f"Cell {name}: {error.message}{others}", error.remedy)
-    found = StageError(f"Cell {name}: {error}{others}")
-    found.__cause__ = error.__cause__
-    return found

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from distilwhy.config import to_yaml
+from distilwhy.environment import machine, versions
 from distilwhy.evaluation.statistics import mcnemar
 from distilwhy.files import read_records
-from distilwhy.manifests import machine, manifest_path, read_manifest, versions
+from distilwhy.manifests import manifest_path, read_manifest
 from distilwhy.pipeline import stages
 from distilwhy.pipeline.beside import cost_path, costs_path, outcome_path, read_cost, read_outcome
 from distilwhy.pipeline.cells import Cell, entry_name, swaps_tags

@@ -15,7 +15,7 @@ from distilwhy.manifests import begin_stage, stage_is_done, write_manifest
 from distilwhy.outputs import check_output_file, make_folder
 from distilwhy.pipeline import stages
 from distilwhy.pipeline.beside import store_path
-from distilwhy.pipeline.cell_runs import CellRun
+from distilwhy.pipeline.cell_runs import CellRun, run_in_turn
 from distilwhy.pipeline.cells import Cell, cells_of, entry_name, slug
 from distilwhy.pipeline.checks import (
     check_experiment,
@@ -194,9 +194,7 @@ class ExperimentRun:
 
             run_on_ray(runs, experiment.ray)
             return
-        for number, run in enumerate(runs, 1):
-            say(f"Cell {number} of {len(runs)}: {run.name}.")
-            run.tell(run.run())
+        run_in_turn(runs)
 
     def write_report(self) -> None:
         """Write the report, unless it shows the same files already.

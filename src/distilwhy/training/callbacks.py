@@ -15,7 +15,7 @@ from transformers import (
 )
 from transformers.trainer_callback import ExportableState
 
-from distilwhy.manifests import return_freed_memory
+from distilwhy.environment import return_freed_memory
 from distilwhy.progress import Advance
 from distilwhy.records import CurvePoint
 from distilwhy.training.checkpoints import PATIENCE_COUNTER, callback_state, kept_by

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 # Lines longer than this spend more on attention between rows than they save in padding.
 LONGEST_LINE = 384
 LONGEST_PAIR = 512  # of encoder and decoder together
+# In a line of so many positions masked attention costs as much as all else, on a CPU.
+ATTENTION_AS_MUCH = 512
 
 
 def fit_lengths(lengths: Sequence[int]) -> list[list[int]]:
@@ -32,7 +34,8 @@ def fit_pairs(lengths: Sequence[tuple[int, int]]) -> list[list[int]]:
     """Put pairs of a source and a target into lines, side by side in encoder and decoder.
 
     For each number of lines, pairs go, longest first, where they lengthen encoder and decoder the
-    least; the number of lines with the fewest positions in all is taken.
+    least; the number of lines that costs the least is taken: positions, each the dearer the longer
+    its line.
 
     Args:
         lengths: Lengths of each pair, above 0.
@@ -48,11 +51,19 @@ def fit_pairs(lengths: Sequence[tuple[int, int]]) -> list[list[int]]:
     packings = [_balanced(lengths, count) for count in (*counts, len(lengths))]
 
     sources, targets = ([pair[side] for pair in lengths] for side in (0, 1))
-    return min(packings, key=lambda bins: _positions(bins, sources) + _positions(bins, targets))
+    return min(packings, key=lambda bins: _cost(bins, sources) + _cost(bins, targets))
 
 
 def _positions(bins: Sequence[Sequence[int]], lengths: Sequence[int]) -> int:
-    return len(bins) * max(sum(lengths[row] for row in members) for members in bins)
+    return len(bins) * _width(bins, lengths)
+
+
+def _cost(bins: Sequence[Sequence[int]], lengths: Sequence[int]) -> float:
+    return _positions(bins, lengths) * (1 + _width(bins, lengths) / ATTENTION_AS_MUCH)
+
+
+def _width(bins: Sequence[Sequence[int]], lengths: Sequence[int]) -> int:
+    return max(sum(lengths[row] for row in members) for members in bins)
 
 
 def _first_fit(lengths: Sequence[int], capacity: int) -> list[list[int]]:

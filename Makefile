@@ -21,8 +21,9 @@ help: ## List the targets
 demo: $(VENV)/.installed $(VENV)/.embedded ## Run the whole pipeline offline; writes runs/demo/report.html
 	$(BIN)/distilwhy demo
 
+# Three at a time also on two cores: many tests wait for a server, a disk or another process.
 test: lint types $(VENV)/.embedded ## Check format, style and types, then run all tests
-	$(BIN)/pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 lint: $(VENV)/.developer ## Check format and style
 	$(BIN)/ruff format --check .

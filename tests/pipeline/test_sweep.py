@@ -203,6 +203,7 @@ def test_trials_on_ray_find_the_same_though_one_is_killed(
                         killed.append(process.pid)
             time.sleep(0.02)
 
+    handler = signal.getsignal(signal.SIGINT)
     over = threading.Event()
     killer = threading.Thread(target=kill_one)
     killer.start()
@@ -220,6 +221,7 @@ def test_trials_on_ray_find_the_same_though_one_is_killed(
         over.set()
         killer.join()
     assert killed
+    assert signal.getsignal(signal.SIGINT) is handler
     assert losses(there) == pytest.approx(losses(here))
     assert there.chosen == here.chosen
     assert not (tmp_path / "ray" / "ray").exists()

@@ -221,10 +221,10 @@ def test_adapters_are_trained_merged_and_reloaded(
     logits: list[torch.Tensor] = []
     save = stage.save_student
 
-    def spy(folder: Path, trained: Any, tokenizer: Any, card: Any) -> None:
+    def spy(folder: Path, trained: Any, *rest: Any) -> None:
         with torch.inference_mode():
             logits.append(trained.eval()(**probe).logits)
-        save(folder, trained, tokenizer, card)
+        save(folder, trained, *rest)
 
     monkeypatch.setattr(stage, "save_student", spy)
     lora = LoraSettings(rank=4)

@@ -40,7 +40,7 @@ class Cluster:
         self._here = False
         if self._mine:
             address = settings.address or os.environ.get(ADDRESS_VARIABLE) or "local"
-            with _signals_kept():
+            with signals_kept():
                 self._connect(address)
             self._here = address == "local"
             if self._here:
@@ -98,7 +98,7 @@ class Cluster:
     def close(self) -> None:
         """Leave the cluster, and end it if it was started here."""
         if self._mine and self.ray.is_initialized():
-            with _signals_kept():
+            with signals_kept():
                 self.ray.shutdown()
 
     def _connect(self, address: str) -> None:
@@ -137,14 +137,14 @@ def import_ray() -> Any:
         MissingExtraError: When it is not installed.
     """
     try:
-        with _signals_kept():
+        with signals_kept():
             return importlib.import_module("ray")
     except ImportError as error:
         raise MissingExtraError("The engine ray", "ray") from error
 
 
 @contextmanager
-def _signals_kept() -> Iterator[None]:
+def signals_kept() -> Iterator[None]:
     """Keep this process's own handlers of signals, of which Ray replaces some."""
     if threading.current_thread() is not threading.main_thread():
         yield

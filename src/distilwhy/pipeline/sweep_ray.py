@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from distilwhy.config import RaySettings
 from distilwhy.errors import MissingExtraError, StageError, UserError
-from distilwhy.generators.ray_cluster import Cluster
+from distilwhy.generators.ray_cluster import Cluster, signals_kept
 
 if TYPE_CHECKING:
     from distilwhy.pipeline.sweep import TrialRun
@@ -66,7 +66,8 @@ def run_on_ray(runs: Sequence[TrialRun], out: Path, settings: RaySettings) -> No
                 verbose=0,
             ),
         )
-        with redirect_stdout(sys.stderr):  # standard output is for results
+        # Standard output is for results. Tune's own handler of Ctrl-C would stay after its end.
+        with signals_kept(), redirect_stdout(sys.stderr):
             results = tuner.fit()
         failed = [str(error).strip().splitlines()[-1] for error in results.errors]
     finally:

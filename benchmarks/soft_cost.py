@@ -11,8 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -25,6 +23,7 @@ from distilwhy.config import Condition, StudentSettings, TrainingSettings
 from distilwhy.environment import machine, versions
 from distilwhy.files import write_json
 from distilwhy.training.train import train
+from training import run_script
 
 RESULTS = Path(__file__).parent / "results" / "soft_cost.json"
 TEACHER: dict[str, Any] = {
@@ -63,12 +62,7 @@ def measure(way: str, steps: int) -> dict[str, float]:
 
 def run_child(way: str, steps: int) -> dict[str, float]:
     """Measure one way in a process of its own."""
-    command = [sys.executable, __file__, "--way", way, "--steps", str(steps)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise SystemExit(f"{way}\n{done.stderr}")
-    result: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
-    return result
+    return run_script(__file__, "--way", way, "--steps", str(steps))
 
 
 def main() -> None:

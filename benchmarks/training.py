@@ -38,14 +38,19 @@ LARGEST_DIFFERENCE = 1e-5
 """Largest relative difference of a step's loss between the two ways in fp32."""
 
 
-def run_child(plan: Plan) -> dict[str, Any]:
-    """Measure one way in a process of its own."""
-    command = [sys.executable, __file__, "--plan", json.dumps(plan.as_dict())]
+def run_script(script: str, *arguments: str) -> dict[str, Any]:
+    """Return what a script measures in a process of its own: its last line, as JSON."""
+    command = [sys.executable, script, *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise SystemExit(f"{plan}\n{done.stderr}")
+        raise SystemExit(f"{arguments}\n{done.stderr}")
     result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return result
+
+
+def run_child(plan: Plan) -> dict[str, Any]:
+    """Measure one way in a process of its own."""
+    return run_script(__file__, "--plan", json.dumps(plan.as_dict()))
 
 
 def compare(baseline: Plan, ours: Plan, rounds: int) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import pytest
 from distilwhy.records import Annotation, Example, TeacherText
 
 if "PYTEST_XDIST_WORKER" in os.environ:
-    # As many tests run at a time as there are cores; with more threads they wait for each other.
+    # Other tests run at the same time; with more threads they would wait for each other.
     # Read when torch is first imported, here and in processes that tests start.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 

@@ -59,7 +59,8 @@ def _positions(bins: Sequence[Sequence[int]], lengths: Sequence[int]) -> int:
 
 
 def _cost(bins: Sequence[Sequence[int]], lengths: Sequence[int]) -> float:
-    return _positions(bins, lengths) * (1 + _width(bins, lengths) / ATTENTION_AS_MUCH)
+    width = _width(bins, lengths)
+    return len(bins) * width * (1 + width / ATTENTION_AS_MUCH)
 
 
 def _width(bins: Sequence[Sequence[int]], lengths: Sequence[int]) -> int:

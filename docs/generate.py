@@ -31,6 +31,7 @@ ROOT = Path(__file__).parents[1]
 TREE_START, TREE_END = "<!-- tree -->", "<!-- /tree -->"
 TREE_FOLDERS = {
     "src/distilwhy": "the library; a file may import from its own folder and from those above it",
+    "src/distilwhy/statistics": "statistics of plain numbers",
     "src/distilwhy/config": "the experiment file and what it may say",
     "src/distilwhy/tasks": "data sets, how questions are shown, how answers are read",
     "src/distilwhy/prompts": "the few-shot prompts and their words",

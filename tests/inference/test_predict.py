@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import pytest
 import torch
@@ -14,11 +15,13 @@ from distilwhy.errors import ModelError, StageError
 from distilwhy.files import read_json, write_json
 from distilwhy.generators.base import Decoding
 from distilwhy.generators.scripted import ScriptedGenerator
-from distilwhy.inference.predict import ask_teacher, factual_rationale, predict
+from distilwhy.inference.predict import ask_teacher, predict
+from distilwhy.inference.student import TrainedStudent, factual_rationale
 from distilwhy.models.load import LoadedModel, load_model
 from distilwhy.records import Annotation, Example
 from distilwhy.students.load import CARD, StudentCard
 from distilwhy.students.views import source_text
+from distilwhy.tasks.base import question_text
 
 SETTINGS = PredictionSettings(batch_size=3, max_new_tokens=12, precision="fp32")
 TEACHING = TeachingSettings(shots=1, adjective_pairs=1, max_new_tokens=20)
@@ -110,13 +113,84 @@ def test_no_second_pass_where_no_rationale_is_learnt_or_wanted(
         assert prediction.rationale is None
 
 
+def plain_likelihood(loaded: LoadedModel, prompt: str, text: str) -> float:
+    """Return a text's log-likelihood by transformers alone, one prompt at a time."""
+    ids = loaded.tokenizer(prompt)["input_ids"]
+    target = loaded.tokenizer(text, add_special_tokens=False)["input_ids"]
+    with torch.inference_mode():
+        if loaded.is_encoder_decoder:
+            ids = [*ids[: SOURCE_TOKENS - 1], loaded.tokenizer.eos_token_id][:SOURCE_TOKENS]
+            start = loaded.model.config.decoder_start_token_id
+            logits = loaded.model(
+                input_ids=torch.tensor([ids]), decoder_input_ids=torch.tensor([[start, *target]])
+            ).logits[0, :-1]
+        else:
+            ids = ids[:SOURCE_TOKENS]
+            logits = loaded.model(torch.tensor([ids + target])).logits[0, len(ids) - 1 : -1]
+    return -float(torch.nn.functional.cross_entropy(logits, torch.tensor(target), reduction="sum"))
+
+
+@pytest.mark.parametrize("model", ["llama", "t5"])
+@pytest.mark.parametrize(
+    ("views", "given", "tag", "form"),
+    [
+        (("predict", "explain"), None, "predict", "[answer] The answer is {}"),
+        (("predict", "explain"), "It is so.", "predict", "[answer] The answer is {}"),
+        (
+            ("factual", "counterfactual"),
+            "It is so.",
+            "factual",
+            "[factual] Answer: It is so. So the answer is {}.",
+        ),
+        (
+            ("predict", "counterfactual"),
+            "It is so.",
+            "counterfactual",
+            "[counterfactual] So the answer is {}.",
+        ),
+    ],
+)
+def test_choice_likelihoods_equal_plain_forward_passes(
+    model: str,
+    views: tuple[str, str],
+    given: str | None,
+    tag: str,
+    form: str,
+    student: Student,
+    questions: list[Example],
+) -> None:
+    folder = student(model, *views)
+    asked = TrainedStudent(folder, SETTINGS)
+    found = asked.choice_likelihoods(questions, [given] * len(questions) if given else None)
+    loaded = load_model(f"hf:{folder}", torch.float32)
+    for example, likelihoods in zip(questions, found, strict=True):
+        source = source_text(tag, example, "" if tag == "factual" else given or "")
+        wanted = [plain_likelihood(loaded, source, form.format(c)) for c in example.choices]
+        assert likelihoods == pytest.approx(wanted, abs=1e-3)
+
+
+@pytest.mark.parametrize("tags", ["dropped", "random"])
+def test_other_tags(
+    tags: Literal["dropped", "random"], student: Student, questions: list[Example]
+) -> None:
+    folder = student("llama", "predict", None)
+    found = TrainedStudent(folder, SETTINGS).predict(questions, tags)
+    learnt = TrainedStudent(folder, SETTINGS).predict(questions)
+    loaded = load_model(f"hf:{folder}", torch.float32)
+    for example, prediction in zip(questions, found, strict=True):
+        if tags == "dropped":
+            prompt = f"{question_text(example)}\n"
+            assert prediction.answer_text == plain(loaded, prompt)[0]
+    assert [p.answer_text for p in found] != [p.answer_text for p in learnt]
+
+
 @pytest.fixture
 def recite(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
     """Have students say a given text for each tag; returns the prompts that they will get."""
 
     def tell(**texts: str) -> list[str]:
         generator = ScriptedGenerator(lambda prompt: texts[prompt[1 : prompt.index("]")]])
-        monkeypatch.setattr("distilwhy.inference.predict.LocalGenerator", lambda *_: generator)
+        monkeypatch.setattr("distilwhy.inference.student.LocalGenerator", lambda *_: generator)
         return generator.calls
 
     return tell

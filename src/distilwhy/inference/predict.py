@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,29 +9,18 @@ from pathlib import Path
 
 from distilwhy.config import PredictionSettings, TeachingSettings
 from distilwhy.errors import StageError, StoppedError
-from distilwhy.generators.base import Decoding, Generated, Generator, generate_all
+from distilwhy.generators.base import Generator
 from distilwhy.generators.recorded import StoredText
-from distilwhy.generators.transformers_local import LocalGenerator
-from distilwhy.models.precision import (
-    peak_model_memory_mb,
-    precision_name,
-    resolve_precision,
-)
+from distilwhy.inference.student import TrainedStudent
+from distilwhy.models.precision import peak_model_memory_mb
 from distilwhy.progress import progress_bar
 from distilwhy.prompts.library import load_prompts
 from distilwhy.records import Example, Prediction, PredictionSummary
-from distilwhy.students.load import StudentCard, load_student
-from distilwhy.students.views import source_text
 from distilwhy.tasks.answers import parse_answer
 from distilwhy.teaching.asking import FREE, Request, TextSource, stored_teacher
 from distilwhy.teaching.own_answers import split_answer
 from distilwhy.teaching.spending import Terms
 from distilwhy.teaching.steps import Asking, StepPrompt, answer_prompt
-
-_FACTUAL = re.compile(
-    r"^\s*(?:\[factual\]\s*)?(?:Answer:\s*)?(?P<rationale>.*?)\s*(?:So the answer is\b.*)?$",
-    re.DOTALL,
-)
 
 
 @dataclass(frozen=True)
@@ -46,10 +34,6 @@ class Predicted:
 def predict(student: Path, examples: Sequence[Example], settings: PredictionSettings) -> Predicted:
     """Ask a trained student.
 
-    The answer comes from the tag that the student learnt to answer (``[predict]``, or
-    ``[factual]``, which gives its rationale first), the rationale from the same text or from a
-    second pass with ``[explain]``. Decoding is greedy.
-
     Args:
         student: The folder that training wrote.
         examples: The examples to answer.
@@ -58,20 +42,11 @@ def predict(student: Path, examples: Sequence[Example], settings: PredictionSett
     Raises:
         ModelError: When the folder is not a trained student, or it has no tags to swap.
     """
-    dtype = resolve_precision(settings.precision)
-    loaded, card = load_student(student, dtype)
-    if settings.tags == "swapped":
-        card = card.with_tags_swapped()
-    generator = LocalGenerator(loaded, settings.batch_size, card.max_source_tokens)
+    asked = TrainedStudent(student, settings)
     start = time.monotonic()
-    answers, rationales = _ask_student(generator, card, examples, settings)
-    predictions = [
-        _prediction(example, card, answer, rationale)
-        for example, answer, rationale in zip(examples, answers, rationales, strict=True)
-    ]
+    predictions = asked.predict(examples, settings.tags)
     tokens = sum(prediction.generated_tokens for prediction in predictions)
-    parameters = sum(p.numel() for p in loaded.model.parameters())
-    summary = _summary(len(predictions), tokens, start, precision_name(dtype), parameters)
+    summary = _summary(len(predictions), tokens, start, asked.precision, asked.parameters)
     return Predicted(predictions, summary)
 
 
@@ -163,44 +138,6 @@ def _ask_or_recall(
     if len(texts) < len(keys):
         raise StageError(f"{source.name} left {len(keys) - len(texts)} prompts unanswered.")
     return texts, tokens
-
-
-def _ask_student(
-    generator: Generator,
-    card: StudentCard,
-    examples: Sequence[Example],
-    settings: PredictionSettings,
-) -> tuple[list[Generated], list[Generated | None]]:
-    decoding = Decoding(max_new_tokens=settings.max_new_tokens)
-    separate = settings.rationales and card.rationale_view not in (None, card.answer_view)
-    views = [card.answer_view, card.rationale_view] if separate else [card.answer_view]
-    prompts = [source_text(view or "", example) for view in views for example in examples]
-    with progress_bar("predict", len(prompts)) as advance:
-        texts = generate_all(generator, prompts, decoding, advance)
-    answers = texts[: len(examples)]
-    return answers, list(texts[len(examples) :]) or [None] * len(answers)
-
-
-def _prediction(
-    example: Example, card: StudentCard, answer: Generated, rationale: Generated | None
-) -> Prediction:
-    reason = rationale.text.strip() if rationale else None
-    if card.answer_view == "factual":
-        reason = factual_rationale(answer.text)
-    return Prediction(
-        example=example,
-        answer=parse_answer(answer.text, example.choices),
-        answer_text=answer.text.strip(),
-        rationale=reason or None,
-        generated_tokens=answer.completion_tokens
-        + (rationale.completion_tokens if rationale else 0),
-    )
-
-
-def factual_rationale(text: str) -> str:
-    """Return the rationale within a ``[factual]`` text, without its tag and its answer."""
-    match = _FACTUAL.match(text)
-    return match["rationale"].strip() if match else text.strip()
 
 
 def _summary(

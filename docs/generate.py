@@ -43,6 +43,7 @@ TREE_FOLDERS = {
     "src/distilwhy/training": "methods, batches, the one loss, the one trainer",
     "src/distilwhy/inference": "asking students and teachers",
     "src/distilwhy/evaluation": "figures of predictions",
+    "src/distilwhy/explainability": "measures of explanations, one a file",
     "src/distilwhy/report": "the HTML page",
     "src/distilwhy/pipeline": "stages, cells, whole experiments",
     "src/distilwhy/cli": "one thin file a command",

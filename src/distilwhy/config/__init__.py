@@ -11,6 +11,7 @@ from distilwhy.config.experiment import (
     PredictionSettings,
     load_experiment,
 )
+from distilwhy.config.measures import MeasureSettings
 from distilwhy.config.money import Budget, Prices
 from distilwhy.config.size import LayerSettings, LoraSettings
 from distilwhy.config.soft import SoftLoss, SoftSettings
@@ -43,6 +44,7 @@ __all__ = [
     "LayerSettings",
     "Limits",
     "LoraSettings",
+    "MeasureSettings",
     "MethodSettings",
     "ModelSettings",
     "OwnStep",

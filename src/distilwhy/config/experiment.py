@@ -9,6 +9,7 @@ from pydantic import Field, field_validator, model_validator
 
 from distilwhy.config.backend import RaySettings
 from distilwhy.config.base import Precision, Settings, read_yaml, validate
+from distilwhy.config.measures import MeasureSettings
 from distilwhy.config.teacher import TeacherSettings
 from distilwhy.config.training import Condition, StudentSettings, TrainingSettings, check_seeds
 
@@ -59,6 +60,9 @@ class Experiment(Settings):
         "change.",
     )
     prediction: PredictionSettings = Field(PredictionSettings(), description="Prediction.")
+    explanations: MeasureSettings = Field(
+        MeasureSettings(), description="How the students' explanations are judged."
+    )
     swapped_tags: bool = Field(
         False, description="Also ask each student with its tags swapped, as a control."
     )

@@ -1,4 +1,19 @@
 """How good and how faithful explanations are; each file of a measure holds that measure."""
 
+from __future__ import annotations
+
 # Each registers its measure.
 from distilwhy.explainability import surface as surface
+from distilwhy.explainability.measures import MEASURES, Figure, ItemScores, MeasureResult, measure
+from distilwhy.explainability.subject import Subject, alternatives, check_given
+
+__all__ = [
+    "MEASURES",
+    "Figure",
+    "ItemScores",
+    "MeasureResult",
+    "Subject",
+    "alternatives",
+    "check_given",
+    "measure",
+]

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from pydantic import Field
 
-from distilwhy.explainability.subject import Subject
+from distilwhy.explainability.subject import Subject, check_given
 from distilwhy.records import Record
 from distilwhy.registry import Registry
 
@@ -84,7 +84,7 @@ class Measure(Protocol):
 
     needs: tuple[str, ...]
     """What a subject must have beside predictions: ``student``, ``scorer``, ``judge``,
-    ``references``."""
+    ``references``; ``scorer|judge`` is one of the two."""
 
     def score(self, subject: Subject) -> Scored:
         """Judge each item; items that cannot be judged are left out.
@@ -129,7 +129,7 @@ def measure(name: str, subject: Subject) -> MeasureResult:
         ConfigError: When there is no such measure, or the subject lacks what it needs.
     """
     found = MEASURES.get(name)
-    subject.check_has(found.needs, name)
+    check_given(found.needs, subject.given, name)
     try:
         scored = found.score(subject)
     except NotApplicableError as error:

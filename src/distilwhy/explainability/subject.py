@@ -14,11 +14,11 @@ Tags = Literal["learnt", "swapped", "dropped", "random"]
 
 HOW_TO_GIVE = {
     "student": ("the student itself", "Name its folder with --student."),
-    "scorer": ("a scorer model", "Name one with --scorer, e.g. 'embedded'."),
-    "judge": ("a judge", "Name a model with --judge."),
+    "scorer": ("a scorer model", "Name one as scorer, e.g. 'embedded'."),
+    "judge": ("a judge", "Name a model as judge."),
     "references": (
         "the teacher's texts of the same questions",
-        "Give an annotations file with --references.",
+        "Give an annotations file of them as references.",
     ),
 }
 
@@ -83,17 +83,35 @@ class Subject:
     seed: int = 0
 
     @property
+    def given(self) -> list[str]:
+        """Of whom and what measures may need, what there is."""
+        return [name for name in HOW_TO_GIVE if getattr(self, name)]
+
+    @property
     def explained(self) -> list[Prediction]:
         """The predictions with an explanation that is not empty."""
         return [p for p in self.predictions if p.rationale and p.rationale.strip()]
 
-    def check_has(self, needs: Sequence[str], measure: str) -> None:
-        """Refuse a measure that lacks what it needs.
 
-        Raises:
-            ConfigError: Naming what is missing and how it is given.
-        """
-        for need in needs:
-            if not getattr(self, need):
-                what, remedy = HOW_TO_GIVE[need]
-                raise ConfigError(f"The measure {measure!r} needs {what}.", remedy)
+def alternatives(need: str) -> list[str]:
+    """Return the ways in which a measure's need can be met: ``scorer|judge`` is either."""
+    return need.split("|")
+
+
+def check_given(needs: Sequence[str], given: Sequence[str], measure: str) -> None:
+    """Refuse a measure that lacks what it needs.
+
+    Args:
+        needs: What it needs.
+        given: What there is.
+        measure: Its name.
+
+    Raises:
+        ConfigError: Naming what is missing and how it is given.
+    """
+    for need in needs:
+        ways = alternatives(need)
+        if not set(ways) & set(given):
+            what = " or ".join(HOW_TO_GIVE[way][0] for way in ways)
+            remedy = " Or: ".join(HOW_TO_GIVE[way][1] for way in ways)
+            raise ConfigError(f"The measure {measure!r} needs {what}.", remedy)

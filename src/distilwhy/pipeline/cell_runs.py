@@ -11,6 +11,8 @@ from distilwhy.errors import StageError, UserError
 from distilwhy.pipeline import stages
 from distilwhy.pipeline.cells import Cell, swaps_tags
 from distilwhy.pipeline.checks import with_teacher
+from distilwhy.pipeline.inputs import given_path
+from distilwhy.pipeline.measuring import measure_all, measures_folder
 from distilwhy.progress import say
 
 
@@ -63,8 +65,25 @@ class CellRun:
                 settings=settings,
                 base=self.base,
             )
-        figures = cell.folder / "metrics.json"
-        return stages.evaluate(cell.predictions, figures, seed=experiment.seed).collapsed
+        collapsed = stages.evaluate(cell.predictions, cell.figures, seed=experiment.seed).collapsed
+        self._measure()
+        return collapsed
+
+    def _measure(self) -> None:
+        """Judge the student's explanations by the measures that the experiment names."""
+        settings, cell = self.experiment.explanations, self.cell
+        if not settings.measures:
+            return
+        references = settings.references and given_path(settings.references, self.base)
+        measure_all(
+            cell.predictions,
+            measures_folder(cell.figures),
+            settings,
+            student=cell.trained,
+            prediction=self.experiment.prediction,
+            references=references,
+            seed=self.experiment.seed,
+        )
 
     def tell(self, collapsed: tuple[str, ...]) -> None:
         """Say so when the student collapsed."""

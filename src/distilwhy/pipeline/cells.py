@@ -40,6 +40,11 @@ class Cell:
         return self.folder / "predictions.jsonl"
 
     @property
+    def figures(self) -> Path:
+        """The figures of its predictions; what measures found lies beside it."""
+        return self.folder / "metrics.json"
+
+    @property
     def swapped(self) -> Path:
         """The predictions file of the student asked with its tags swapped."""
         return self.folder / "predictions-swapped-tags.jsonl"

@@ -6,9 +6,10 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from distilwhy.config import Condition, Experiment, TeachingSettings
+from distilwhy.config import Condition, Experiment, MeasureSettings, TeachingSettings
 from distilwhy.errors import ConfigError, DataError, Fault, raise_faults
 from distilwhy.evaluation.accuracy import check_answers_known
+from distilwhy.explainability import MEASURES, check_given
 from distilwhy.manifests import manifest_path
 from distilwhy.pipeline.cells import Cell
 from distilwhy.records import Annotation, Example, Family, TeacherText
@@ -34,6 +35,7 @@ def check_experiment(experiment: Experiment, cells: Sequence[Cell], base: Path |
     for condition in experiment.conditions:
         _check_control(condition)
     _check_folders(cells)
+    check_measures(experiment.explanations)
     if experiment.teacher is not None:
         family = load_task(experiment.task, base).family
         asked = _asked_for(experiment.teacher, family)
@@ -52,6 +54,17 @@ def check_experiment(experiment: Experiment, cells: Sequence[Cell], base: Path |
         for student in dict.fromkeys(cell.student for cell in unfinished):
             check_base(student)
         _check_soft(unfinished, experiment)
+
+
+def check_measures(settings: MeasureSettings) -> None:
+    """Refuse measures that there are not, or that lack what they need.
+
+    Args:
+        settings: Those of an experiment, whose students can all be asked again.
+    """
+    given = ["student", *(n for n in ("scorer", "judge", "references") if getattr(settings, n))]
+    for name in settings.measures:
+        check_given(MEASURES.get(name).needs, given, name)
 
 
 def with_teacher(condition: Condition, experiment: Experiment) -> Condition:

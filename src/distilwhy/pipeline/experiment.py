@@ -24,6 +24,7 @@ from distilwhy.pipeline.checks import (
     check_texts,
     fingerprint,
 )
+from distilwhy.pipeline.inputs import given_path
 from distilwhy.pipeline.sources import with_sources
 from distilwhy.progress import say
 from distilwhy.records import Annotation, Example
@@ -214,9 +215,7 @@ class ExperimentRun:
         write_manifest(self.report, run)
 
     def _given(self, path: str) -> Path:
-        """Return a path of the experiment file: from its folder, else from the working folder."""
-        beside = (self.base or Path()) / path
-        return beside if beside.exists() or not Path(path).exists() else Path(path)
+        return given_path(path, self.base)
 
     @property
     def teacher_settings(self) -> TeacherSettings:

@@ -13,7 +13,7 @@ from distilwhy.manifests import StageRun
 from distilwhy.models.names import EMBEDDED, parse_model
 from distilwhy.pipeline.beside import rejects_path
 from distilwhy.prompts.library import load_prompts
-from distilwhy.records import Example
+from distilwhy.records import Example, Prediction
 from distilwhy.tasks import Split, load_task
 from distilwhy.tasks.base import checked_split
 from distilwhy.teaching.own_steps import load_own_steps
@@ -37,8 +37,8 @@ def asking(teacher: TeacherSettings, examples: Sequence[Example], seed: int) -> 
     }
 
 
-def content(examples: Sequence[Example]) -> dict[str, str]:
-    """Return what identifies the examples among a stage's settings."""
+def content(examples: Sequence[Example] | Sequence[Prediction]) -> dict[str, str]:
+    """Return what identifies examples, or predictions, among a stage's settings."""
     return {"examples": sha256_json([example.model_dump(mode="json") for example in examples])}
 
 
@@ -66,6 +66,12 @@ def task_examples(
     if limit is not None and limit < 1:
         raise ConfigError(f"The limit is {limit}.", "Give 1 or more, or none to use all examples.")
     return load_task(task, base, rejects_path(out)).load(checked_split(split), limit, seed)
+
+
+def given_path(path: str, base: Path | None) -> Path:
+    """Return a path of an experiment file: from its folder, else from the working folder."""
+    beside = (base or Path()) / path
+    return beside if beside.exists() or not Path(path).exists() else Path(path)
 
 
 def local_student(model: str) -> dict[str, Path]:

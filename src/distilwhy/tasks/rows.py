@@ -8,13 +8,15 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
 from distilwhy.errors import DataError, Fault, raise_faults
 from distilwhy.files import atomic_text, describe
 from distilwhy.records import Example
+
+ItemT = TypeVar("ItemT")
 
 LOGGER = logging.getLogger(__name__)
 
@@ -144,8 +146,8 @@ def write_rejects(path: Path, rejects: Sequence[Reject]) -> None:
             stream.write(json.dumps(line, ensure_ascii=False, default=str) + "\n")
 
 
-def draw(examples: Sequence[Example], limit: int | None, seed: int) -> list[Example]:
-    """Return so many examples at most, drawn by seed and kept in order; ``None`` keeps all."""
+def draw(examples: Sequence[ItemT], limit: int | None, seed: int) -> list[ItemT]:
+    """Return so many items at most, drawn by seed and kept in order; ``None`` keeps all."""
     if limit is None or limit >= len(examples):
         return list(examples)
     chosen = random.Random(seed).sample(range(len(examples)), limit)  # noqa: S311

@@ -1,0 +1,99 @@
+"""Measuring explanations from the command line: the options, and what is printed of a result."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from distilwhy.cli.shared import settings_of, yaml_fields
+
+if TYPE_CHECKING:
+    from distilwhy.explainability import Figure, MeasureResult
+    from distilwhy.records import Prediction
+
+MeasureNames = Annotated[
+    list[str] | None,
+    typer.Option("--measure", help="Judge the explanations by this measure; may be repeated."),
+]
+Explanations = Annotated[
+    Path | None,
+    typer.Option(help="YAML file with the fields of 'explanations', which options change."),
+]
+StudentFolder = Annotated[
+    Path | None, typer.Option(help="The student's folder, for measures that ask it again.")
+]
+Scorer = Annotated[
+    str | None, typer.Option(help="Local model, for measures that need likelihoods.")
+]
+Judge = Annotated[
+    str | None, typer.Option(help="Model, for measures that have explanations rated.")
+]
+References = Annotated[
+    Path | None, typer.Option(help="Annotations of the same questions, by the teacher.")
+]
+MeasureLimit = Annotated[
+    int | None, typer.Option(min=1, help="Measure so many explanations at most, drawn by seed.")
+]
+Probe = Annotated[
+    bool | None,
+    typer.Option(
+        "--probe", help="Ask for answers behind a rationale, also where they are a pass apart."
+    ),
+]
+
+
+def measured(
+    predictions: Path | Sequence[Prediction],
+    out: Path | None,
+    file: Path | None,
+    options: dict[str, Any],
+    *,
+    student: Path | None,
+    seed: int,
+) -> list[MeasureResult]:
+    """Judge explanations as the command line asks.
+
+    Args:
+        predictions: The predictions file, or predictions.
+        out: Where the figures are written, if anywhere; results go to a folder beside it.
+        file: YAML file with the fields of ``explanations``.
+        options: The fields that options set.
+        student: The student's folder.
+        seed: Seed of all draws.
+    """
+    from distilwhy.config import MeasureSettings
+    from distilwhy.pipeline.measuring import measure_all, measures_folder
+
+    fields = {**yaml_fields(MeasureSettings, file), **options}
+    settings = settings_of(MeasureSettings, fields, "evaluate")
+    folder = None if out is None else measures_folder(out)
+    return measure_all(predictions, folder, settings, student=student, seed=seed)
+
+
+def content(result: MeasureResult) -> dict[str, Any]:
+    """Return a result as ``--json`` prints it: all but the scores of each item."""
+    return {**result.model_dump(mode="json", exclude={"items"}), "n_items": len(result.items)}
+
+
+def lines(result: MeasureResult) -> Iterator[str]:
+    """Yield a result as lines of text."""
+    if result.reason is not None:
+        yield f"{result.measure}: not applicable, {result.reason}"
+        return
+    yield f"{result.measure}:"
+    for name, figure in result.figures.items():
+        yield f"  {name} {_figure(figure)}"
+    for name, detail in result.details.items():
+        yield f"  {name}: {detail}"
+
+
+def _figure(figure: Figure) -> str:
+    if figure.value is None:
+        return f"not computable: {figure.reason}"
+    text = f"{figure.value:.3f}"
+    if figure.ci_low is not None and figure.ci_high is not None:
+        text += f" (95 % interval {figure.ci_low:.3f} to {figure.ci_high:.3f})"
+    return f"{text}, n = {figure.n}"

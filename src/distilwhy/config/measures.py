@@ -1,0 +1,46 @@
+"""How explanations are judged."""
+
+from __future__ import annotations
+
+from pydantic import Field, field_validator
+
+from distilwhy.config.base import Settings
+from distilwhy.config.teacher import ModelSettings
+
+
+class MeasureSettings(Settings):
+    """How explanations are judged (docs/measures)."""
+
+    measures: tuple[str, ...] = Field(
+        (), description="Measures, e.g. [surface, consistency, simulatability]."
+    )
+    scorer: str | None = Field(
+        None,
+        min_length=1,
+        description="Local model that tells how likely a text is, for measures that need one, e.g. "
+        "embedded or hf:NAME.",
+    )
+    judge: ModelSettings | None = Field(
+        None, description="Model that rates explanations, how it is reached, and its budget."
+    )
+    references: str | None = Field(
+        None,
+        min_length=1,
+        description="Annotations file of the test questions, for measures that compare with the "
+        "teacher's texts.",
+    )
+    limit: int | None = Field(
+        None, ge=1, description="Judge so many explanations at most, drawn by seed; unset, all."
+    )
+    probe: bool = Field(
+        False,
+        description="Ask students that answer in a pass of its own to answer behind a rationale "
+        "all the same (docs/measures/perturbation.md).",
+    )
+
+    @field_validator("measures")
+    @classmethod
+    def _check_measures(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(value)) != len(value):
+            raise ValueError("a measure stands twice")
+        return value

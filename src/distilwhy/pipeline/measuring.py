@@ -1,0 +1,229 @@
+"""The measure stage: predictions, and whoever can be asked about them, to figures of explanations.
+
+Each measure is a stage of its own, so that adding one does no other again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from distilwhy.config import MeasureSettings, PredictionSettings
+from distilwhy.errors import ModelError
+from distilwhy.explainability import (
+    MEASURES,
+    MeasureResult,
+    Subject,
+    alternatives,
+    check_given,
+    measure,
+)
+from distilwhy.files import read_json, read_records, write_json
+from distilwhy.manifests import begin_stage, stage_is_done, write_manifest
+from distilwhy.outputs import check_output_folder
+from distilwhy.pipeline.inputs import NO_TEXT_CHANGES, content, local_teacher
+from distilwhy.progress import say
+from distilwhy.records import Annotation, Prediction
+from distilwhy.tasks.rows import draw
+
+if TYPE_CHECKING:
+    from distilwhy.generators.base import Generator, Scorer
+    from distilwhy.inference.student import TrainedStudent
+
+
+def measures_folder(figures: Path) -> Path:
+    """Return the folder of the measures that lies beside a predictor's metrics.json."""
+    return figures.with_suffix(".measures")
+
+
+def read_measures(folder: Path) -> list[MeasureResult]:
+    """Return the results that lie in a folder, in the order of their names; none without one."""
+    return [
+        MeasureResult.model_validate(read_json(path))
+        for path in sorted(folder.glob("*.json"))
+        if not path.name.endswith(".manifest.json")
+    ]
+
+
+class Asked:
+    """Whoever measures may ask, loaded when the first measure needs it.
+
+    Args:
+        settings: Which models.
+        student: Folder of the trained student, if any.
+        prediction: How the student is asked.
+        references: Annotations file of the questions, if any.
+    """
+
+    def __init__(
+        self,
+        settings: MeasureSettings,
+        student: Path | None,
+        prediction: PredictionSettings,
+        references: Path | None,
+    ) -> None:
+        self.settings = settings
+        self.folder = student
+        self.prediction = prediction
+        self.path = references
+
+    @cached_property
+    def student(self) -> TrainedStudent | None:
+        """The student."""
+        if self.folder is None:
+            return None
+        from distilwhy.inference.student import TrainedStudent
+
+        return TrainedStudent(self.folder, self.prediction)
+
+    @cached_property
+    def scorer(self) -> Scorer | None:
+        """The scorer model.
+
+        Raises:
+            ModelError: When it cannot tell how likely a text is.
+        """
+        model = self.settings.scorer
+        if model is None:
+            return None
+        from distilwhy.generators.open import open_generator
+
+        opened: Any = open_generator(model)
+        if not hasattr(opened, "score"):
+            raise ModelError(
+                f"The scorer {model} cannot tell how likely a text is.",
+                "Name a model on this machine, e.g. 'embedded' or hf:NAME.",
+            )
+        scorer: Scorer = opened
+        return scorer
+
+    @cached_property
+    def judge(self) -> Generator | None:
+        """The judge."""
+        if self.settings.judge is None:
+            return None
+        from distilwhy.generators.open import lazy_generator
+
+        return lazy_generator(self.settings.judge.model, self.settings.judge)
+
+    @cached_property
+    def references(self) -> Mapping[str, Annotation]:
+        """The teacher's texts by example id."""
+        found = read_records(self.path, Annotation) if self.path else []
+        return {annotation.example.id: annotation for annotation in found}
+
+    def needs(self, measure: str) -> list[str]:
+        """Return what a measure asks, of what there is."""
+        named = {
+            "student": self.folder,
+            "scorer": self.settings.scorer,
+            "judge": self.settings.judge,
+            "references": self.path,
+        }
+        wanted = [name for need in MEASURES.get(measure).needs for name in alternatives(need)]
+        return [name for name in wanted if named[name] is not None]
+
+    def check_has(self, measure: str) -> None:
+        """Refuse a measure that lacks what it needs, before any model is loaded.
+
+        Raises:
+            ConfigError: Naming what is missing; when there is no such measure.
+        """
+        check_given(MEASURES.get(measure).needs, self.needs(measure), measure)
+
+    def inputs(self, measure: str) -> dict[str, Path]:
+        """Return the files and folders that a measure's result depends on."""
+        needs, found = self.needs(measure), {}
+        if "student" in needs and self.folder is not None:
+            found["student"] = self.folder
+        if "references" in needs and self.path is not None:
+            found["references"] = self.path
+        if "scorer" in needs and self.settings.scorer is not None:
+            found |= {f"scorer_{k}": v for k, v in local_teacher(self.settings.scorer).items()}
+        return found
+
+    def fixed(self, measure: str) -> dict[str, Any]:
+        """Return the settings that a measure's result depends on."""
+        needs, settings = self.needs(measure), self.settings.model_dump(mode="json")
+        found = {name: settings[name] for name in ("scorer",) if name in needs}
+        if "judge" in needs and self.settings.judge is not None:
+            found["judge"] = self.settings.judge.model_dump(mode="json", exclude=NO_TEXT_CHANGES)
+        if "student" in needs:
+            found["prediction"] = self.prediction.model_dump(mode="json")
+            found["probe"] = self.settings.probe
+        return found
+
+    def subject(self, measure: str, records: Sequence[Prediction], seed: int) -> Subject:
+        """Return what a measure judges, with whoever it asks."""
+        asked: dict[str, Any] = {name: getattr(self, name) for name in self.needs(measure)}
+        return Subject(records, probe=self.settings.probe, seed=seed, **asked)
+
+
+def measure_all(
+    predictions: str | Path | Sequence[Prediction],
+    out: str | Path | None,
+    settings: MeasureSettings,
+    *,
+    student: str | Path | None = None,
+    prediction: PredictionSettings | None = None,
+    references: str | Path | None = None,
+    seed: int = 0,
+) -> list[MeasureResult]:
+    """Judge a predictor's explanations by several measures.
+
+    Args:
+        predictions: The predictions file, or predictions.
+        out: Folder for one file a measure; ``None`` writes nothing.
+        settings: Measures and models.
+        student: Folder of the student, for measures that ask it again.
+        prediction: How the student is asked.
+        references: Annotations file in place of the settings' own.
+        seed: Seed of all draws and intervals.
+
+    Returns:
+        One result a measure, in the settings' order.
+
+    Raises:
+        UserError: When a measure, a model or a file cannot be used.
+    """
+    if isinstance(predictions, str | Path):
+        predictions = read_records(Path(predictions), Prediction)
+    records = draw(predictions, settings.limit, seed)
+    path = references or settings.references
+    asked = Asked(
+        settings,
+        Path(student) if student is not None else None,
+        prediction or PredictionSettings(),
+        Path(path) if path else None,
+    )
+    for name in settings.measures:
+        asked.check_has(name)
+    folder = Path(out) if out is not None else None
+    if folder is not None:
+        check_output_folder(folder)
+    return [_measured(name, records, asked, folder, seed) for name in settings.measures]
+
+
+def _measured(
+    name: str, records: Sequence[Prediction], asked: Asked, folder: Path | None, seed: int
+) -> MeasureResult:
+    """Return one measure's result: that of the file, where it is what would be found again."""
+    inputs = asked.inputs(name)
+    fixed = {
+        **asked.fixed(name),
+        **content(records),
+        "measure": name,
+        "seed": seed,
+    }
+    file = None if folder is None else folder / f"{name}.json"
+    if file is not None and stage_is_done(file, "measure", inputs, fixed):
+        return MeasureResult.model_validate(read_json(file))
+    say(f"Measure {name}.")
+    run = begin_stage("measure", inputs, fixed, seed)
+    result = measure(name, asked.subject(name, records, seed))
+    if file is not None:
+        write_json(file, result.model_dump(mode="json"))
+        write_manifest(file, run)
+    return result

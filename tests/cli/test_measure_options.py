@@ -1,0 +1,50 @@
+"""``distilwhy evaluate --measure``: figures, files and mistakes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from distilwhy.files import write_records
+from distilwhy.pipeline.measuring import read_measures
+from distilwhy.records import Example, Prediction
+
+
+def _prediction(number: int) -> Prediction:
+    example = Example(
+        id=f"q{number}", question="Which?", choices=("a cat", "a dog"), answer="a cat"
+    )
+    text = "The answer is a dog." if number < 3 else "Cats purr."
+    return Prediction(example=example, answer="a cat", answer_text="a cat", rationale=text)
+
+
+@pytest.fixture
+def predictions(tmp_path: Path) -> Path:
+    path = tmp_path / "predictions.jsonl"
+    write_records(path, [_prediction(n) for n in range(10)])
+    return path
+
+
+def test_on_the_command_line(predictions: Path, call: Any, tmp_path: Path) -> None:
+    done = call("evaluate", "--predictions", predictions, "--measure", "surface")
+    assert done.code == 0, done.err
+    assert "  states_answer 0.300 (95 % interval " in done.out
+    out = tmp_path / "figures.json"
+    done = call(
+        *("evaluate", "--predictions", predictions, "--measure", "surface", "--limit", "5"),
+        *("--out", out, "--json"),
+    )
+    result = json.loads(done.out)["explanations"]["surface"]
+    assert result["n_items"] == 5
+    assert len(read_measures(tmp_path / "figures.measures")[0].items) == 5
+    assert json.loads(out.read_text())["n"] == 10, "the figures themselves are over all"
+
+
+def test_mistakes_on_the_command_line(predictions: Path, call: Any) -> None:
+    done = call("evaluate", "--predictions", predictions, "--limit", "5")
+    assert (done.code, "no measure" in done.err) == (2, True)
+    done = call("evaluate", "--predictions", predictions, "--measure", "surfaces")
+    assert (done.code, "Did you mean 'surface'?" in done.err) == (2, True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -23,6 +23,7 @@ from distilwhy.cli.measure_options import (
 from distilwhy.cli.shared import Json, Seed, set_options, show
 
 if TYPE_CHECKING:
+    from distilwhy.evaluation.metrics import Metrics
     from distilwhy.records import Prediction
 
 TABLES = (".csv", ".tsv", ".parquet")
@@ -59,61 +60,87 @@ def evaluate(
 ) -> None:
     """Summarise predictions: accuracy with interval, classes, explanation figures."""
     from distilwhy.errors import ConfigError
-    from distilwhy.evaluation.foreign import evaluate_foreign, foreign_predictions
-    from distilwhy.files import write_json
-    from distilwhy.outputs import check_output_file
+
+    columns = (answer_column, gold_column, rationale_column, choices_column)
+    options = set_options(
+        scorer=scorer,
+        judge=None if judge is None else {"model": judge},
+        references=None if references is None else str(references),
+        limit=limit,
+        probe=probe,
+    )
+    asked = measure or explanations
+    if not asked and (options or student):
+        raise ConfigError(
+            "Options of measures are given, but no measure.", "Name one with --measure."
+        )
+    if asked and answer_column and None in (rationale_column, choices_column):
+        raise ConfigError(
+            "Measures of a foreign table's explanations need its choices as well.",
+            "Give --rationale-column and --choices-column.",
+        )
+    records, result, text = _figures(predictions, columns, out, seed)
+    if against is not None:
+        text += f"\n{_against(predictions, against, seed, result)}"
+    if asked:
+        options |= {"measures": tuple(measure)} if measure else {}
+        found = measured(records, out, explanations, options, student=student, seed=seed)
+        result["explanations"] = {one.measure: content(one) for one in found}
+        text = "\n".join([text, *(line for one in found for line in lines(one))])
+    show(result, as_json, text)
+
+
+def _figures(
+    path: Path, columns: tuple[str | None, ...], out: Path | None, seed: int
+) -> tuple[Path | list[Prediction], dict[str, Any], str]:
+    """Return the predictions, or their file, and their figures for machines and for people."""
+    from distilwhy.errors import ConfigError
     from distilwhy.pipeline import stages
 
-    records: Path | list[Prediction] = predictions
-    extra = [answer_column, gold_column, rationale_column, choices_column]
-    if answer_column is not None and gold_column is not None:
-        if out is not None:
-            check_output_file(out, predictions)
-        columns = (answer_column, gold_column, rationale_column, choices_column)
-        metrics = evaluate_foreign(predictions, *columns, seed=seed)
-        if (measure or explanations) and None in (rationale_column, choices_column):
-            raise ConfigError(
-                "Measures of a foreign table's explanations need its choices as well.",
-                "Give --rationale-column and --choices-column.",
-            )
-        records = foreign_predictions(predictions, *columns) if choices_column else []
-        if out is not None:
-            write_json(out, metrics.model_dump(mode="json"))
-    elif any(name is not None for name in extra) or predictions.suffix.lower() in TABLES:
+    records: Path | list[Prediction] = path
+    if columns[0] is not None and columns[1] is not None:
+        records, metrics = _foreign(path, columns, out, seed)
+    elif any(name is not None for name in columns) or path.suffix.lower() in TABLES:
         raise ConfigError(
             "A foreign table needs both --answer-column and --gold-column.", "Give both."
         )
     else:
-        metrics = stages.evaluate(predictions, out, seed=seed)
+        metrics = stages.evaluate(path, out, seed=seed)
     text = (
         f"accuracy {metrics.accuracy:.1%} (95 % interval {metrics.ci_low:.1%} to "
         f"{metrics.ci_high:.1%}), n = {metrics.n}, {metrics.unparsed} unparsed"
     )
     if metrics.collapsed:
         text += f"\ncollapsed: {'; '.join(metrics.collapsed)}"
-    result = metrics.model_dump(mode="json")
-    if against is not None:
-        paired = stages.compare(predictions, against, seed=seed)
-        result["against"] = {"predictions": str(against), **paired.model_dump(mode="json")}
-        text += (
-            f"\nminus {against}: {100 * paired.difference:+.1f} points (95 % interval "
-            f"{100 * paired.ci_low:+.1f} to {100 * paired.ci_high:+.1f}), "
-            f"McNemar p = {paired.p:.3g}"
-        )
-    if measure or explanations:
-        options = set_options(
-            measures=tuple(measure) if measure else None,
-            scorer=scorer,
-            judge=None if judge is None else {"model": judge},
-            references=None if references is None else str(references),
-            limit=limit,
-            probe=probe,
-        )
-        found = measured(records, out, explanations, options, student=student, seed=seed)
-        result["explanations"] = {one.measure: content(one) for one in found}
-        text = "\n".join([text, *(line for one in found for line in lines(one))])
-    elif any(value is not None for value in (student, scorer, judge, references, limit, probe)):
-        raise ConfigError(
-            "Options of measures are given, but no measure.", "Name one with --measure."
-        )
-    show(result, as_json, text)
+    return records, metrics.model_dump(mode="json"), text
+
+
+def _foreign(
+    path: Path, columns: tuple[str | None, ...], out: Path | None, seed: int
+) -> tuple[list[Prediction], Metrics]:
+    """Return a foreign table's predictions and their figures, which are written if wanted."""
+    from distilwhy.evaluation.foreign import evaluate_foreign, foreign_predictions
+    from distilwhy.files import write_json
+    from distilwhy.outputs import check_output_file
+
+    answer, gold, rationale, choices = columns
+    assert answer is not None
+    assert gold is not None
+    if out is not None:
+        check_output_file(out, path)
+    metrics = evaluate_foreign(path, answer, gold, rationale, choices, seed=seed)
+    if out is not None:
+        write_json(out, metrics.model_dump(mode="json"))
+    return foreign_predictions(path, answer, gold, rationale, choices), metrics
+
+
+def _against(path: Path, other: Path, seed: int, result: dict[str, Any]) -> str:
+    """Add a paired comparison to the result, and return it as a line of text."""
+    from distilwhy.pipeline import stages
+
+    paired = stages.compare(path, other, seed=seed)
+    result["against"] = {"predictions": str(other), **paired.model_dump(mode="json")}
+    return (
+        f"minus {other}: {100 * paired.difference:+.1f} points (95 % interval "
+        f"{100 * paired.ci_low:+.1f} to {100 * paired.ci_high:+.1f}), McNemar p = {paired.p:.3g}"
+    )

@@ -19,7 +19,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "distilwhy"
 # training, say, exchange files only.
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("ranks",),
-    ("errors", "records", "progress", "draws"),
+    ("errors", "records", "progress", "draws", "grids"),
     ("environment", "files", "outputs", "registry", "statistics"),
     ("manifests", "config"),
     ("tasks",),

@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -20,7 +21,13 @@ from distilwhy.errors import DataError, Fault, MissingExtraError, raise_faults
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
+LONGEST_SLUG = 60  # letters; folder names are limited to 255 bytes
 TABLE_SUFFIXES = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet")
+
+
+def slug(text: str) -> str:
+    """Return a name fit for a folder, e.g. ``multitask+counterfactual-revised``."""
+    return re.sub(r"[^\w+.]+", "-", text).strip("-.")[:LONGEST_SLUG] or "unnamed"
 
 
 @contextmanager

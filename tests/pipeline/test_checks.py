@@ -12,9 +12,9 @@ import pytest
 
 from distilwhy.config import Experiment, to_yaml
 from distilwhy.errors import ConfigError, DataError, ModelError, UserError
-from distilwhy.files import read_records, write_records
+from distilwhy.files import read_records, slug, write_records
 from distilwhy.generators.scripted import ScriptedGenerator
-from distilwhy.pipeline.cells import cells_of, entry_name, slug
+from distilwhy.pipeline.cells import cells_of, entry_name
 from distilwhy.pipeline.checks import fingerprint
 from distilwhy.pipeline.experiment import ExperimentRun
 from distilwhy.records import Annotation, Example

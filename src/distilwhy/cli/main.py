@@ -11,6 +11,7 @@ import typer
 
 from distilwhy import __version__
 from distilwhy.cli import (
+    compare,
     demo,
     evaluate,
     generate,
@@ -45,6 +46,7 @@ app.command("sweep")(sweep.sweep)
 app.command("train")(train.train)
 app.command("predict")(predict.predict)
 app.command("evaluate")(evaluate.evaluate)
+app.command("compare")(compare.compare)
 app.command("report")(report.report)
 
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from distilwhy.config import Condition, Experiment, StudentSettings
+from distilwhy.files import slug
 from distilwhy.training.methods import resolve_method
-
-LONGEST_SLUG = 60  # letters; folder names are limited to 255 bytes
 
 
 @dataclass(frozen=True)
@@ -73,11 +71,6 @@ def cells_of(experiment: Experiment, folder: Path) -> list[Cell]:
 def swaps_tags(experiment: Experiment, cell: Cell) -> bool:
     """Return whether a cell's student is also asked with its tags swapped: it needs two or more."""
     return experiment.swapped_tags and len(resolve_method(cell.condition).weights) > 1
-
-
-def slug(text: str) -> str:
-    """Return a name fit for a folder, e.g. ``multitask+counterfactual-revised``."""
-    return re.sub(r"[^\w+.]+", "-", text).strip("-.")[:LONGEST_SLUG] or "unnamed"
 
 
 def entry_name(cell: Cell, cells: Sequence[Cell]) -> str:

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 from distilwhy.config import Experiment, TeacherSettings, load_experiment, to_yaml
 from distilwhy.errors import DataError, ModelError
-from distilwhy.files import atomic_text, read_records, read_text, sha256_json, write_records
+from distilwhy.files import atomic_text, read_records, read_text, sha256_json, slug, write_records
 from distilwhy.generators.lazy import LazyGenerator
 from distilwhy.manifests import begin_stage, stage_is_done, write_manifest
 from distilwhy.outputs import check_output_file, make_folder
 from distilwhy.pipeline import stages
 from distilwhy.pipeline.beside import store_path
 from distilwhy.pipeline.cell_runs import CellRun, run_in_turn
-from distilwhy.pipeline.cells import Cell, cells_of, entry_name, slug
+from distilwhy.pipeline.cells import Cell, cells_of, entry_name
 from distilwhy.pipeline.checks import (
     check_experiment,
     check_ids,

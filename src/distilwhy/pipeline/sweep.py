@@ -25,13 +25,13 @@ from distilwhy.files import (
     read_json,
     read_records,
     sha256_json,
+    slug,
     write_json,
     write_records,
 )
 from distilwhy.manifests import begin_stage, manifest_path, stage_is_done, write_manifest
 from distilwhy.outputs import make_folder
 from distilwhy.pipeline import stages
-from distilwhy.pipeline.cells import slug
 from distilwhy.pipeline.inputs import local_student
 from distilwhy.progress import say
 from distilwhy.records import Annotation, Record, TrainingSummary

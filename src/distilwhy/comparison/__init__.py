@@ -1,0 +1,1 @@
+"""Differences across runs: the paper's analysis, a robust one, and what they allow to be said."""

@@ -43,11 +43,8 @@ TREE_FOLDERS = {
     "src/distilwhy/training": "methods, batches, the one loss, the one trainer",
     "src/distilwhy/inference": "asking students and teachers",
     "src/distilwhy/evaluation": "figures of predictions",
-<<<<<<< HEAD
     "src/distilwhy/explainability": "measures of explanations, one a file",
-=======
     "src/distilwhy/comparison": "differences across runs",
->>>>>>> a080cce (distilwhy compare: differences across runs, by the paper's analysis and by a robust one)
     "src/distilwhy/report": "the HTML page",
     "src/distilwhy/pipeline": "stages, cells, whole experiments",
     "src/distilwhy/cli": "one thin file a command",

@@ -10,7 +10,7 @@ import pytest
 
 from distilwhy.files import write_records
 from distilwhy.pipeline.measuring import read_measures
-from distilwhy.records import Example, Prediction
+from distilwhy.records import Annotation, Example, Prediction
 
 
 def _prediction(number: int) -> Prediction:
@@ -48,3 +48,13 @@ def test_mistakes_on_the_command_line(predictions: Path, call: Any) -> None:
     assert (done.code, "no measure" in done.err) == (2, True)
     done = call("evaluate", "--predictions", predictions, "--measure", "surfaces")
     assert (done.code, "Did you mean 'surface'?" in done.err) == (2, True)
+
+
+def test_what_training_repeats(predictions: Path, call: Any, tmp_path: Path) -> None:
+    training = tmp_path / "training.jsonl"
+    example = _prediction(0).example.model_copy(update={"id": "t"})
+    write_records(training, [Annotation(example=example, teacher="t")])
+    done = call("evaluate", "--predictions", predictions, "--training", training)
+    assert "10 of 10 test questions nearly repeat a training question" in done.out
+    done = call("evaluate", "--predictions", predictions, "--training", training, "--json")
+    assert len(json.loads(done.out)["contamination"]["repeated"]) == 10

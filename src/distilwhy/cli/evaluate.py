@@ -46,6 +46,10 @@ def evaluate(
     against: Annotated[
         Path | None, typer.Option(help="Another predictions file on the same questions (McNemar).")
     ] = None,
+    training: Annotated[
+        Path | None,
+        typer.Option(help="Training annotations: which test questions do they nearly repeat?"),
+    ] = None,
     measure: MeasureNames = None,
     explanations: Explanations = None,
     student: StudentFolder = None,
@@ -82,6 +86,8 @@ def evaluate(
     records, result, text = _figures(predictions, columns, out, seed)
     if against is not None:
         text += f"\n{_against(predictions, against, seed, result)}"
+    if training is not None:
+        text += f"\n{_contamination(records, training, seed, result)}"
     if asked:
         options |= {"measures": tuple(measure)} if measure else {}
         found = measured(records, out, explanations, options, student=student, seed=seed)
@@ -144,3 +150,21 @@ def _against(path: Path, other: Path, seed: int, result: dict[str, Any]) -> str:
         f"minus {other}: {100 * paired.difference:+.1f} points (95 % interval "
         f"{100 * paired.ci_low:+.1f} to {100 * paired.ci_high:+.1f}), McNemar p = {paired.p:.3g}"
     )
+
+
+def _contamination(
+    records: Path | list[Prediction], training: Path, seed: int, result: dict[str, Any]
+) -> str:
+    """Add what training repeats of the test to the result, and return it as a line of text."""
+    from distilwhy.evaluation.contamination import contamination
+    from distilwhy.files import read_records
+    from distilwhy.records import Annotation, Prediction
+
+    asked = read_records(records, Prediction) if isinstance(records, Path) else records
+    examples = [annotation.example for annotation in read_records(training, Annotation)]
+    found = contamination(asked, examples, seed=seed)
+    result["contamination"] = found.model_dump(mode="json")
+    text = f"{len(found.repeated)} of {len(asked)} test questions nearly repeat a training question"
+    parts = (("on these", found.on_repeated), ("on the others", found.on_others))
+    shares = [f"accuracy {which} {part.accuracy:.1%}" for which, part in parts if part]
+    return f"{text}; {', '.join(shares)}"

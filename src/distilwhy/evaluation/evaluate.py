@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from distilwhy.evaluation.accuracy import accuracy, check_predictions, class_metrics
+from distilwhy.evaluation.breakdown import breakdowns, position_bias
 from distilwhy.evaluation.collapse import constant_answers
 from distilwhy.evaluation.explanations import explanation_metrics
 from distilwhy.evaluation.metrics import Metrics
@@ -39,6 +40,8 @@ def evaluate(
     return Metrics(
         **scored.model_dump(),
         classes=class_metrics(predictions) if choices_known else {},
+        breakdowns=breakdowns(predictions, seed) if choices_known else {},
+        position_bias=position_bias(predictions, seed) if choices_known else None,
         explanations=explanation_metrics(predictions, choices_known),
         prediction=prediction,
         training=training,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pydantic import Field
+
 from distilwhy.records import PredictionSummary, Record, TrainingSummary
 
 
@@ -17,6 +19,39 @@ class ClassMetrics(Record):
     n: int
     accuracy: float | None = None
     predicted: int
+
+
+class Group(Record):
+    """Accuracy on one kind of question.
+
+    Args:
+        n: Examples.
+        accuracy: Share answered rightly.
+        ci_low: Lower end of the 95 % interval.
+        ci_high: Its upper end.
+    """
+
+    n: int
+    accuracy: float
+    ci_low: float
+    ci_high: float
+
+
+class PositionBias(Record):
+    """Whether wrong answers lean to a position among the choices.
+
+    Args:
+        n: Wrong answers that name a choice.
+        answered: By letter, wrong answers given at that position.
+        expected: By letter, how many there would be if each wrong position of a question were as
+            likely as the others.
+        p: Monte Carlo p of a chi-squared statistic at least as large, if it were so; 10,000 draws.
+    """
+
+    n: int
+    answered: dict[str, int]
+    expected: dict[str, float]
+    p: float = Field(ge=0, le=1)
 
 
 class ExplanationMetrics(Record):
@@ -51,6 +86,8 @@ class Metrics(Record):
         ci_high: Its upper end.
         unparsed: Answers that name no choice (a count).
         classes: Results per class; empty when the choices are not known.
+        breakdowns: Accuracy by kind of question; empty when the choices are not known.
+        position_bias: Whether wrong answers lean to a position; ``None`` where that means nothing.
         explanations: Explanation figures; ``None`` when there are none.
         prediction: What prediction cost.
         training: What training cost.
@@ -64,6 +101,8 @@ class Metrics(Record):
     ci_high: float
     unparsed: int
     classes: dict[str, ClassMetrics]
+    breakdowns: dict[str, dict[str, Group]] = Field(default_factory=dict)
+    position_bias: PositionBias | None = None
     explanations: ExplanationMetrics | None = None
     prediction: PredictionSummary | None = None
     training: TrainingSummary | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 # Each registers its measure.
+from distilwhy.explainability import calibration as calibration
 from distilwhy.explainability import surface as surface
 from distilwhy.explainability.measures import MEASURES, Figure, ItemScores, MeasureResult, measure
 from distilwhy.explainability.subject import Subject, alternatives, check_given

@@ -14,7 +14,6 @@ from distilwhy.generators.base import Generator
 from distilwhy.growing.agree import Votes, vote
 from distilwhy.growing.asking import Teacher
 from distilwhy.growing.balance import balanced_sizes, place_answers, ranked_labels, spread
-from distilwhy.growing.duplicates import NearDuplicates, Twin
 from distilwhy.growing.limits import Malformed
 from distilwhy.growing.parse import parse
 from distilwhy.growing.prompt import Asking, writing_place
@@ -32,6 +31,7 @@ from distilwhy.growing.report import (
 )
 from distilwhy.progress import Advance
 from distilwhy.records import Example
+from distilwhy.tasks.duplicates import NearDuplicates, Twin
 from distilwhy.teaching.asking import FREE, stored_teacher
 from distilwhy.teaching.cost import TeachingCost
 from distilwhy.teaching.spending import Terms

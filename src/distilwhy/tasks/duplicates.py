@@ -101,6 +101,32 @@ class NearDuplicates:
             twins += self._sift(examples[start : start + ROWS_AT_ONCE], origin)
         return twins
 
+    def twins(self, examples: Sequence[Example]) -> list[Twin | None]:
+        """Return the most similar known example of each, ``None`` where none is near; learns none.
+
+        Args:
+            examples: The examples; they are not compared with each other.
+        """
+        found: list[Twin | None] = []
+        for start in range(0, len(examples), ROWS_AT_ONCE):
+            part = examples[start : start + ROWS_AT_ONCE]
+            known = len(self._known)
+            self.add(part, "")
+            similar = self._similar(known)
+            for number in range(len(part)):
+                places = slice(similar.indptr[number], similar.indptr[number + 1])
+                pairs = [
+                    (float(value), -int(place))
+                    for place, value in zip(
+                        similar.indices[places], similar.data[places], strict=True
+                    )
+                    if place < known
+                ]
+                best = max(pairs, default=None)
+                found.append(None if best is None else Twin(*self._known[-best[1]], best[0]))
+            self._keep(known, [])
+        return found
+
     def _sift(self, examples: Sequence[Example], origin: str) -> list[Twin | None]:
         known = len(self._known)
         self.add(examples, origin)

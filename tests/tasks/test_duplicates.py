@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from distilwhy.growing.duplicates import NearDuplicates, similarity
 from distilwhy.growing.settings import GrowingSettings
 from distilwhy.records import Example
+from distilwhy.tasks.duplicates import NearDuplicates, similarity
 
 THRESHOLD = GrowingSettings(model="x").similarity
 SAME = [

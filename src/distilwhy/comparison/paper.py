@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import groupby
+from statistics import fmean, stdev
 
 from distilwhy.comparison.conclusions import Conclusion, tukey_conclusion
 from distilwhy.comparison.runs import PAPER, Run, RunSet, ordered_conditions
@@ -162,8 +163,6 @@ def _outliers(runs: RunSet) -> tuple[OutlierRun, ...]:
 
 
 def _analyse(runs: RunSet, found: tuple[OutlierRun, ...]) -> PaperAnalysis:
-    import numpy as np
-
     cells = [
         (condition, size, [run.accuracy for run in runs.cell(condition, size)])
         for size in runs.sizes
@@ -184,8 +183,8 @@ def _analyse(runs: RunSet, found: tuple[OutlierRun, ...]) -> PaperAnalysis:
                 condition=condition,
                 size=size,
                 n=len(values),
-                mean=float(np.mean(sorted(values))),
-                sd=float(np.std(sorted(values), ddof=1)) if len(values) > 1 else None,
+                mean=fmean(values),
+                sd=stdev(values) if len(values) > 1 else None,
             )
             for condition, size, values in cells
         ),

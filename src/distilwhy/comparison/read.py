@@ -8,7 +8,15 @@ from typing import Literal
 
 from distilwhy.comparison.folders import read_metrics_file, read_run_folder
 from distilwhy.comparison.run_table import COLUMNS, read_run_table
-from distilwhy.comparison.runs import Origin, Run, RunSet, Unit, flag_collapsed
+from distilwhy.comparison.runs import (
+    Origin,
+    Run,
+    RunSet,
+    Unit,
+    flag_collapsed,
+    ordered_conditions,
+    ordered_sizes,
+)
 from distilwhy.errors import DataError, Fault, UserError, raise_faults
 from distilwhy.files import read_json
 
@@ -60,10 +68,10 @@ def read_runs(
             f"Compare them apart, or write all runs into one table ({', '.join(COLUMNS)}).",
         )
     if experiments:
-        return RunSet(runs=tuple(experiments), origin="experiments")
+        return RunSet(runs=_ordered(experiments), origin="experiments")
     scale = 100 if found_unit == "percent" else 1
     shares = [run.model_copy(update={"accuracy": run.accuracy / scale}) for run in tables]
-    return RunSet(runs=flag_collapsed(shares), origin="tables", unit=found_unit)
+    return RunSet(runs=flag_collapsed(_ordered(shares)), origin="tables", unit=found_unit)
 
 
 def _read(path: Path, others: bool) -> tuple[Origin, list[Run], list[Fault]]:
@@ -73,6 +81,18 @@ def _read(path: Path, others: bool) -> tuple[Origin, list[Run], list[Fault]]:
         run, faults = read_metrics_file(path)
         return "experiments", [run] if run else [], faults
     return ("tables", *read_run_table(path, others))
+
+
+def _ordered(runs: Sequence[Run]) -> tuple[Run, ...]:
+    """Return runs in an order that is their own, so that no figure hangs on that of the files."""
+    sizes = ordered_sizes(run.size for run in runs)
+    conditions = ordered_conditions(run.condition for run in runs)
+
+    def place(run: Run) -> tuple[int, int, int, str]:
+        names = sizes.index(run.size), conditions.index(run.condition)
+        return (*names, len(run.run), run.run)
+
+    return tuple(sorted(runs, key=place))
 
 
 def _unit_of(runs: Sequence[Run], unit: Unit | Literal["auto"]) -> tuple[Unit, list[Fault]]:

@@ -55,7 +55,7 @@ class RunSet(Record):
     """All runs of a comparison.
 
     Args:
-        runs: The runs in the order read.
+        runs: The runs, by size, condition and name.
         origin: Whether they come from tables or from experiments of our own.
         unit: How the files write accuracies; here they are shares.
     """
@@ -66,12 +66,12 @@ class RunSet(Record):
 
     @property
     def conditions(self) -> tuple[str, ...]:
-        """Names of the conditions: the paper's order first, then in order of appearance."""
+        """Names of the conditions: the paper's order first, then by alphabet."""
         return ordered_conditions(run.condition for run in self.runs)
 
     @property
     def sizes(self) -> tuple[str, ...]:
-        """The sizes, small ones first where all are numbers, else in order of appearance."""
+        """The sizes, small ones first where all are numbers, else by alphabet."""
         return ordered_sizes(run.size for run in self.runs)
 
     def cell(self, condition: str, size: str) -> tuple[Run, ...]:
@@ -84,15 +84,15 @@ class RunSet(Record):
 
 
 def ordered_conditions(names: Iterable[str]) -> tuple[str, ...]:
-    """Return distinct names of conditions, the known ones first and in their order."""
-    found = list(dict.fromkeys(names))
+    """Return distinct names of conditions: the known ones in their order, then by alphabet."""
+    found = sorted(set(names))
     known = [name for name in KNOWN if name in found]
     return (*known, *(name for name in found if name not in known))
 
 
 def ordered_sizes(names: Iterable[str]) -> tuple[str, ...]:
-    """Return distinct sizes, ascending where all of them are numbers such as ``220M``."""
-    found = list(dict.fromkeys(names))
+    """Return distinct sizes: ascending where all are numbers such as ``220M``, else by alphabet."""
+    found = sorted(set(names))
     matches = [SIZE.fullmatch(name) for name in found]
     if not all(matches):
         return tuple(found)

@@ -72,11 +72,16 @@ pair <- function(xy) {
     splits = splits(x, y), hedges = hedges(x, y)
   )
 }
+trim <- function(rows) {
+  found <- analyse(rows)$outliers + 1
+  if (length(found)) analyse(rows[-found, ]) else NULL
+}
 methods <- c(holm = "holm", bonferroni = "bonferroni", fdr_bh = "BH")
 result <- list(
   versions = list(R = R.version.string, car = as.character(packageVersion("car")),
     rstatix = as.character(packageVersion("rstatix"))),
-  designs = lapply(data$designs, analyse), vectors = lapply(data$vectors, vector),
+  designs = lapply(data$designs, analyse), trimmed = lapply(data$designs, trim),
+  vectors = lapply(data$vectors, vector),
   pairs = lapply(data$pairs, pair),
   p = lapply(methods, function(method) p.adjust(data$p, method))
 )

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from distilwhy.config import load_experiment
 from distilwhy.evaluation.metrics import Metrics
-from distilwhy.evaluation.statistics import mcnemar
+from distilwhy.evaluation.paired import mcnemar
 from distilwhy.files import read_records
 from distilwhy.pipeline import stages
 from distilwhy.pipeline.cells import Cell, cells_of, entry_name

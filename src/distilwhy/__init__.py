@@ -1,7 +1,7 @@
 """distilwhy: shrink a language model and keep its reasons.
 
-The six verbs are here: :func:`grow`, :func:`generate`, :func:`train`, :func:`predict`,
-:func:`evaluate` and :func:`run`. They load what they need when they are called.
+The seven verbs are here: :func:`grow`, :func:`generate`, :func:`train`, :func:`predict`,
+:func:`evaluate`, :func:`compare` and :func:`run`. They load what they need when they are called.
 """
 
 from __future__ import annotations
@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from distilwhy.comparison.compare import compare
     from distilwhy.pipeline.experiment import run
     from distilwhy.pipeline.grow import grow
     from distilwhy.pipeline.stages import evaluate, generate, predict, train
 
-__all__ = ["__version__", "evaluate", "generate", "grow", "predict", "run", "train"]
+__all__ = ["__version__", "compare", "evaluate", "generate", "grow", "predict", "run", "train"]
 
 _HOMES = {
     "grow": "distilwhy.pipeline.grow",
@@ -24,6 +25,7 @@ _HOMES = {
     "train": "distilwhy.pipeline.stages",
     "predict": "distilwhy.pipeline.stages",
     "evaluate": "distilwhy.pipeline.stages",
+    "compare": "distilwhy.comparison.compare",
     "run": "distilwhy.pipeline.experiment",
 }
 

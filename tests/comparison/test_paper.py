@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from distilwhy.comparison.compare import compare_runs
+from distilwhy.comparison.compare import compare
 from distilwhy.errors import UserError
 
 FOLDER = Path(__file__).parents[1] / "statistics" / "r"
@@ -58,7 +58,7 @@ def check(ours: dict, theirs: dict, unit: float = 1.0) -> None:
 )
 def test_with_and_without_outliers_as_in_r(table: Table, name: str, scale: float) -> None:
     path = table(rows_of(name, scale))
-    figures = compare_runs([path], "paper").figures()
+    figures = compare([path], "paper").figures()
     percent = scale == 100 or name == "three sizes"
     assert figures["unit"] == ("percent" if percent else "share")
     found = {(x["condition"], x["size"], x["run"]) for x in figures["outliers"]}
@@ -74,8 +74,8 @@ def test_with_and_without_outliers_as_in_r(table: Table, name: str, scale: float
 
 def test_equal_to_the_last_bit_in_any_order_of_rows(table: Table) -> None:
     rows = rows_of("unequal")
-    one = compare_runs([table(rows, "a.csv")], "both").figures()
-    other = compare_runs([table(rows[::-1], "b.csv")], "both").figures()
+    one = compare([table(rows, "a.csv")], "both").figures()
+    other = compare([table(rows[::-1], "b.csv")], "both").figures()
     for figures in (one, other):
         for outlier in figures["outliers"]:
             outlier.pop("place")  # file and line
@@ -84,9 +84,9 @@ def test_equal_to_the_last_bit_in_any_order_of_rows(table: Table) -> None:
 
 def test_other_conditions_are_left_out_and_counted(table: Table) -> None:
     rows = rows_of("even")
-    plain = compare_runs([table(rows, "a.csv")], "paper").figures()
+    plain = compare([table(rows, "a.csv")], "paper").figures()
     more = [("CF revised", "small", n, 0.4) for n in range(3)] + [("MT revised", "large", 1, 0.5)]
-    extended = compare_runs([table([*more, *rows], "b.csv")], "paper").figures()
+    extended = compare([table([*more, *rows], "b.csv")], "paper").figures()
     assert extended["left_out"] == {"CF revised": 3, "MT revised": 1}
     assert [x["effect"] for x in extended["anova"]["effects"]] == [
         x["effect"] for x in plain["anova"]["effects"]
@@ -101,7 +101,7 @@ def test_conditions_and_sizes_are_in_the_paper_s_order(table: Table) -> None:
         for size in ("1.5B", "770M", "220M")
         for run in range(3)
     ]
-    figures = compare_runs([table(rows)], "paper").figures()
+    figures = compare([table(rows)], "paper").figures()
     assert figures["conditions"] == ["CF", "MT", "MT+CF", "MT+CF revised"]
     assert figures["sizes"] == ["220M", "770M", "1.5B"]
     pairs = [(x["a"], x["b"]) for x in figures["tukey"]]
@@ -109,7 +109,7 @@ def test_conditions_and_sizes_are_in_the_paper_s_order(table: Table) -> None:
 
 
 def test_one_size_gives_a_one_way_anova(table: Table) -> None:
-    figures = compare_runs([table(rows_of("one size"))], "paper").figures()
+    figures = compare([table(rows_of("one size"))], "paper").figures()
     check(
         figures["all_runs"], {**R["designs"]["one size"], "ges": [R["designs"]["one size"]["ges"]]}
     )
@@ -120,7 +120,7 @@ def test_a_conclusion_that_hangs_on_an_outlier_says_so(table: Table) -> None:
     close_by = [0.70, 0.71, 0.705, 0.715, 0.70]
     rows = [("MT", "770M", n, x) for n, x in enumerate(close_by)]
     rows += [("CF", "770M", n, x - 0.1) for n, x in enumerate([*close_by[:4], 0.15])]
-    figures = compare_runs([table(rows)], "paper").figures()
+    figures = compare([table(rows)], "paper").figures()
     (one,), (other,) = figures["conclusions"], figures["all_runs"]["conclusions"]
     assert one["settled"]
     assert not other["settled"]
@@ -133,12 +133,12 @@ def test_a_conclusion_that_hangs_on_an_outlier_says_so(table: Table) -> None:
 
 def test_degenerate_runs_give_reasons_and_no_nan(table: Table) -> None:
     rows = [(name, "s", run, 0.5) for name in ("MT", "CF") for run in range(4)]
-    figures = compare_runs([table(rows)], "both").figures()
+    figures = compare([table(rows)], "both").figures()
     assert figures["anova"]["reason"] == "values do not vary within any cell"
     assert "NaN" not in json.dumps(figures)
     assert "cannot be tested, as values do not vary" in figures["conclusions"][0]["text"]
     single = [(name, size, 0, 0.5) for name in ("MT", "CF") for size in ("s", "m")]
-    figures = compare_runs([table(single, "b.csv")], "both").figures()
+    figures = compare([table(single, "b.csv")], "both").figures()
     assert "no cell has two values" in figures["anova"]["reason"]
     assert "NaN" not in json.dumps(figures)
     text = figures["robust"]["conclusions"][0]["text"]
@@ -148,9 +148,9 @@ def test_degenerate_runs_give_reasons_and_no_nan(table: Table) -> None:
 def test_one_condition_of_the_paper_is_not_enough(table: Table) -> None:
     rows = [("MT", "s", run, 0.5) for run in range(3)]
     with pytest.raises(UserError, match=r"only MT has runs\. Give runs of at least two"):
-        compare_runs([table(rows)], "paper")
+        compare([table(rows)], "paper")
     rows += [("MT revised", "s", run, 0.6) for run in range(3)]
     with pytest.raises(UserError, match=r"only MT has runs; there is also MT revised\."):
-        compare_runs([table(rows, "b.csv")], "paper")
+        compare([table(rows, "b.csv")], "paper")
     with pytest.raises(UserError, match="No size has runs of two of the paper's conditions"):
-        compare_runs([table([("MT", "s", 0, 0.5), ("CF", "m", 0, 0.5)], "c.csv")], "paper")
+        compare([table([("MT", "s", 0, 0.5), ("CF", "m", 0, 0.5)], "c.csv")], "paper")

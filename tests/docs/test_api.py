@@ -35,7 +35,9 @@ def test_the_examples_run_as_printed(
     assert printed[-1] == str(Path("runs/api/report.html"))
 
 
-@pytest.mark.parametrize("verb", ["grow", "generate", "train", "predict", "evaluate", "run"])
+@pytest.mark.parametrize(
+    "verb", ["grow", "generate", "train", "predict", "evaluate", "compare", "run"]
+)
 def test_every_verb_is_there_with_the_arguments_named(verb: str) -> None:
     import inspect
 

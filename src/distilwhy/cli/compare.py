@@ -51,7 +51,7 @@ def compare(
     as_json: Json = False,
 ) -> None:
     """Compare conditions across runs: tests, intervals, effect sizes, conclusions in words."""
-    from distilwhy.comparison.compare import compare_runs
+    from distilwhy.comparison.compare import compare as compare_runs
     from distilwhy.comparison.tables import render
     from distilwhy.errors import ConfigError
     from distilwhy.files import atomic_text, write_json

@@ -55,8 +55,8 @@ class Comparison(Record):
         return told
 
 
-def compare_runs(
-    paths: Sequence[Path],
+def compare(
+    paths: Path | str | Sequence[Path | str],
     mode: Mode = "robust",
     *,
     unit: Unit | Literal["auto"] = "auto",
@@ -68,7 +68,7 @@ def compare_runs(
     """Compare conditions over the runs of some files.
 
     Args:
-        paths: Tables, ``metrics.json`` files and folders of experiments.
+        paths: One or several of tables, ``metrics.json`` files and folders of experiments.
         mode: ``paper`` (ANOVA, Tukey), ``robust`` (permutation tests, bootstrap) or ``both``.
         unit: How tables write accuracies, see :func:`~distilwhy.comparison.read.read_runs`.
         other_conditions: Whether conditions of tables that the paper's files do not have are kept.
@@ -79,7 +79,8 @@ def compare_runs(
     Raises:
         DataError: When anything is wrong with the files, or there is nothing to compare.
     """
-    runs = read_runs(paths, unit, other_conditions)
+    several = [paths] if isinstance(paths, str | Path) else paths
+    runs = read_runs([Path(path) for path in several], unit, other_conditions)
     if unknown := [name for name in conditions if name not in runs.conditions]:
         raise DataError(
             f"No run is of condition {', '.join(map(repr, unknown))}.",

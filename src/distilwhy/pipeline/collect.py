@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from distilwhy.config import to_yaml
 from distilwhy.environment import machine, versions
-from distilwhy.evaluation.statistics import mcnemar
+from distilwhy.evaluation.paired import mcnemar
 from distilwhy.files import read_records
 from distilwhy.manifests import manifest_path, read_manifest
 from distilwhy.pipeline import stages

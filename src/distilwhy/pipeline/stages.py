@@ -20,7 +20,7 @@ from distilwhy.evaluation.accuracy import check_predictions
 from distilwhy.evaluation.baselines import majority_baseline, random_baseline
 from distilwhy.evaluation.evaluate import evaluate as summarise
 from distilwhy.evaluation.metrics import Metrics
-from distilwhy.evaluation.statistics import PairedComparison, mcnemar
+from distilwhy.evaluation.paired import PairedComparison, mcnemar
 from distilwhy.files import read_json, read_records, write_json, write_records
 from distilwhy.manifests import begin_stage, stage_is_done, write_manifest
 from distilwhy.outputs import check_output_file, check_output_folder

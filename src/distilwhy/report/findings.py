@@ -8,6 +8,7 @@ from statistics import mean
 
 from distilwhy.report import formats
 from distilwhy.report.data import Comparison, Entry, ReportData
+from distilwhy.statistics.multiplicity import adjust
 
 LEVEL = 0.05
 """Significance level, after correction, below which a difference counts as settled."""
@@ -66,13 +67,8 @@ def judge(comparisons: Sequence[Comparison]) -> list[Judged]:
     Returns:
         The comparisons in the order given.
     """
-    order = sorted(range(len(comparisons)), key=lambda index: comparisons[index].p)
-    adjusted = [0.0] * len(comparisons)
-    largest = 0.0
-    for rank, index in enumerate(order):
-        largest = max(largest, min(1.0, comparisons[index].p * (len(comparisons) - rank)))
-        adjusted[index] = largest
-    return [Judged(item, p) for item, p in zip(comparisons, adjusted, strict=True)]
+    adjusted = adjust([item.p for item in comparisons])
+    return [Judged(item, p) for item, p in zip(comparisons, adjusted, strict=True) if p is not None]
 
 
 @dataclass(frozen=True)

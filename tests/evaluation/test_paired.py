@@ -8,7 +8,7 @@ from scipy.stats import bootstrap
 from statsmodels.stats.contingency_tables import mcnemar as reference_mcnemar
 
 from distilwhy.errors import UserError
-from distilwhy.evaluation.statistics import difference_interval, mcnemar
+from distilwhy.evaluation.paired import difference_interval, mcnemar
 from distilwhy.records import Example, Prediction
 
 

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import random
+import shutil
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import pytest
 
+from distilwhy.config import Condition, PredictionSettings, StudentSettings, TrainingSettings
 from distilwhy.draws import draw
-from distilwhy.records import Example, Prediction
+from distilwhy.files import read_json, write_json
+from distilwhy.inference.student import TrainedStudent
+from distilwhy.records import Annotation, Example, Prediction
+from distilwhy.students.load import CARD, StudentCard
 from distilwhy.tasks.answers import stated_answer
+from distilwhy.training.train import train
 
 ANIMALS = ("cat", "dog", "horse", "sheep", "goat", "mouse", "tiger", "whale", "eagle", "snake")
 
@@ -118,3 +125,47 @@ def guessing() -> MadeStudent:
     return MadeStudent(
         _hints, lambda example, rationale: draw(sorted(example.choices), rationale, example.id)
     )
+
+
+@pytest.fixture(scope="session")
+def taught(
+    tiny_models: dict[str, Path],
+    tiny_annotations: list[Annotation],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> TrainedStudent:
+    """A tiny student that was really trained: it answers and explains in passes of their own."""
+    folder = tmp_path_factory.mktemp("taught") / "student"
+    settings = TrainingSettings(
+        epochs=24,
+        learning_rate=1e-2,
+        batch_size=8,
+        held_out=0.0,
+        evaluations=1,
+        precision="fp32",
+    )
+    base = StudentSettings(model=f"hf:{tiny_models['llama']}")
+    train(tiny_annotations, base, Condition(method="multitask"), settings, folder)
+    # The tiny models end texts at many tokens; this one is to say all that it learnt.
+    card = folder / "generation_config.json"
+    write_json(card, {**read_json(card), "eos_token_id": 1})
+    return TrainedStudent(folder, PredictionSettings(precision="fp32", max_new_tokens=30))
+
+
+@pytest.fixture(scope="session")
+def untaught(
+    tiny_models: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
+) -> TrainedStudent:
+    """A tiny student of random weights that answers after its rationale."""
+    folder = tmp_path_factory.mktemp("untaught") / "student"
+    shutil.copytree(tiny_models["t5"], folder)
+    card = StudentCard(
+        base="t5",
+        condition=Condition(method="counterfactual"),
+        weights={"factual": 1.0, "counterfactual": 1.0},
+        answer_view="factual",
+        rationale_view="factual",
+        seed=0,
+        max_source_tokens=60,
+    )
+    write_json(folder / CARD, card.model_dump())
+    return TrainedStudent(folder, PredictionSettings(precision="fp32", max_new_tokens=12))

@@ -43,6 +43,7 @@ TREE_FOLDERS = {
     "src/distilwhy/training": "methods, batches, the one loss, the one trainer",
     "src/distilwhy/inference": "asking students and teachers",
     "src/distilwhy/evaluation": "figures of predictions",
+    "src/distilwhy/judging": "a language model as the judge of explanations",
     "src/distilwhy/explainability": "measures of explanations, one a file",
     "src/distilwhy/comparison": "differences across runs",
     "src/distilwhy/report": "the HTML page",

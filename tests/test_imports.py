@@ -28,6 +28,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("teaching", "training"),
     ("inference", "evaluation", "growing"),
     ("comparison",),
+    ("judging",),
     ("explainability",),
     ("report",),
     ("pipeline",),

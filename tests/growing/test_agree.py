@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from distilwhy.growing.agree import Votes, vote
-from distilwhy.growing.asking import Teacher
 from distilwhy.records import Example
 from distilwhy.teaching.asking import stored_teacher
+from distilwhy.teaching.teacher import Teacher
 
 CHOICES = ("harbour", "attic", "stage")
 

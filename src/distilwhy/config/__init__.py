@@ -11,6 +11,7 @@ from distilwhy.config.experiment import (
     PredictionSettings,
     load_experiment,
 )
+from distilwhy.config.judge import CONSTRUCTS, ORDERS, Construct, JudgeSettings
 from distilwhy.config.measures import MeasureSettings
 from distilwhy.config.money import Budget, Prices
 from distilwhy.config.size import LayerSettings, LoraSettings
@@ -32,15 +33,19 @@ from distilwhy.config.training import (
 )
 
 __all__ = [
+    "CONSTRUCTS",
     "LARGEST_SEED",
     "NO_WEIGHT_CHANGES",
+    "ORDERS",
     "BackendSettings",
     "Budget",
     "Condition",
+    "Construct",
     "Contrast",
     "Curriculum",
     "CurriculumPoint",
     "Experiment",
+    "JudgeSettings",
     "LayerSettings",
     "Limits",
     "LoraSettings",

@@ -7,6 +7,7 @@ from distilwhy.explainability import calibration as calibration
 from distilwhy.explainability import edits as edits
 from distilwhy.explainability import following as following
 from distilwhy.explainability import hint as hint
+from distilwhy.explainability import judge as judge
 from distilwhy.explainability import perturbation as perturbation
 from distilwhy.explainability import robustness as robustness
 from distilwhy.explainability import surface as surface

@@ -8,6 +8,7 @@ from typing import Literal, Protocol
 
 from distilwhy.errors import ConfigError
 from distilwhy.generators.base import Generator, Scorer
+from distilwhy.judging.people import HumanRating
 from distilwhy.records import Annotation, Example, Prediction
 
 Tags = Literal["learnt", "swapped", "dropped", "random"]
@@ -67,8 +68,10 @@ class Subject:
         predictions: Its predictions.
         student: The student, where it can be asked again.
         scorer: A model that tells how likely a text is.
-        judge: A model that rates explanations.
+        judge: A model that rates explanations; a :class:`distilwhy.judging.judge.Judge` keeps its
+            texts and its budget.
         references: By example id, what the teacher said of the same questions.
+        ratings: What people said of explanations, these among them.
         probe: Whether students that answer in a pass of its own are asked to answer behind a
             rationale all the same.
         seed: Seed of all draws and intervals.
@@ -79,6 +82,7 @@ class Subject:
     scorer: Scorer | None = None
     judge: Generator | None = None
     references: Mapping[str, Annotation] = field(default_factory=dict)
+    ratings: Sequence[HumanRating] = ()
     probe: bool = False
     seed: int = 0
 

@@ -7,10 +7,10 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from distilwhy.growing.asking import Teacher
 from distilwhy.growing.prompt import Asking, answer_prompt, mixed
 from distilwhy.records import Example
 from distilwhy.tasks.answers import parse_answer
+from distilwhy.teaching.teacher import Teacher
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,6 @@ from distilwhy.draws import stable_number
 from distilwhy.errors import StoppedError
 from distilwhy.generators.base import Generator
 from distilwhy.growing.agree import Votes, vote
-from distilwhy.growing.asking import Teacher
 from distilwhy.growing.balance import balanced_sizes, place_answers, ranked_labels, spread
 from distilwhy.growing.limits import Malformed
 from distilwhy.growing.parse import parse
@@ -35,6 +34,7 @@ from distilwhy.tasks.duplicates import NearDuplicates, Twin
 from distilwhy.teaching.asking import FREE, stored_teacher
 from distilwhy.teaching.cost import TeachingCost
 from distilwhy.teaching.spending import Terms
+from distilwhy.teaching.teacher import Teacher
 
 MOST_FOR_EACH = 4  # questions asked for in one round, for each that is missing
 OWN_CHOICES = ""  # stands for the label where questions have choices of their own

@@ -31,6 +31,10 @@ class Teacher:
         """What the texts have cost so far."""
         return self._tally.cost(self._source.usd)
 
+    def missing(self, wanted: Mapping[str, int]) -> dict[str, int]:
+        """Return by step how many of the texts wanted are still missing."""
+        return self._tally.missing(wanted)
+
     def texts(
         self, prompts: Mapping[str, str], decoding: Decoding, step: str
     ) -> dict[str, StoredText]:

@@ -159,8 +159,10 @@ def test_intervals_over_seeds_and_questions(experiment: Experiment) -> None:
 
 def test_one_seed_is_compared_over_questions_and_not_tested(experiment: Experiment) -> None:
     root = experiment({(MT, "t5", 0): [1, 1, 1, 0] * 20, (CF, "t5", 0): [1, 0, 1, 0] * 20})
-    (pair,) = compare([root]).robust.pairs
+    robust = compare([root]).robust
+    (pair,) = robust.pairs
     assert (pair.pairing, pair.p, pair.interval.over) == ("single", None, "questions")
+    assert robust.conclusions[0].text.endswith(" over questions, not seeds.")
     # A quarter of 80 questions differ: the standard error is sqrt(0.25 * 0.75 / 80).
     assert pair.interval.standard_error == pytest.approx((0.1875 / 80) ** 0.5, rel=0.05)
 

@@ -144,6 +144,8 @@ def _robust_words(pair: PairResult, family: Family) -> str:
     ahead = f"{_ahead(pair.a, pair.b, pair.difference)} in these runs"
     if low is not None and high is not None:
         ahead += f", {_interval(pair.difference, low, high)}"
+        # What one run of each says of other questions must not pass for what it says of methods.
+        ahead += " over questions, not seeds" if pair.interval.over == "questions" else ""
     if pair.p is None or pair.p_adj is None or pair.smallest_p is None:
         return f"not tested, as {pair.reason}; {ahead}."
     if robust_settled(pair) and low is not None and high is not None:

@@ -37,7 +37,7 @@ class RobustAnalysis(Record):
 
     Args:
         intervals_over: What intervals are over: seeds, and test questions where predictions are
-            known.
+            known; questions alone where there is one seed.
         why_not_questions: Why not over test questions; ``None`` where they are.
         family: The tests that Holm's correction is for.
         pairs: All pairs of conditions, for each size.
@@ -84,7 +84,6 @@ def robust_analysis(runs: RunSet, *, unpaired: bool = False, seed: int = 0) -> R
         return Side([run.accuracy for run in chosen], None if drawn is None else drawn[rows])
 
     rule = COLLAPSE_RULE if runs.origin == "tables" else "metrics.json names what shows it"
-    over = "seeds" if scores is None else "seeds and questions"
 
     def analyse(chosen: RunSet) -> RobustAnalysis | None:
         pairs = pair_results(chosen, side, unpaired, seed)
@@ -92,7 +91,7 @@ def robust_analysis(runs: RunSet, *, unpaired: bool = False, seed: int = 0) -> R
             return None
         family = family_of(pairs)
         return RobustAnalysis(
-            intervals_over=over,
+            intervals_over=" or ".join(sorted({pair.interval.over for pair in pairs})),
             why_not_questions=why_not or None,
             family=family,
             pairs=pairs,

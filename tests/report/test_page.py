@@ -248,7 +248,13 @@ def test_embedded_json_gives_the_very_text_back(hostile_html: str) -> None:
     content = json.loads(block)
     question = content["questions"][0]
     assert question["question"] == question["context"] == question["choices"][0] == HOSTILE
-    assert question["answers"][0] == {"choice": -1, "raw": HOSTILE, "reasons": HOSTILE}
+    assert question["answers"][0] == {
+        "choice": -1,
+        "raw": HOSTILE,
+        "reasons": HOSTILE,
+        "flags": [],
+        "scores": [],
+    }
     assert content["entries"][0]["name"] == HOSTILE
 
 

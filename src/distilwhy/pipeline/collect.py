@@ -15,8 +15,10 @@ from distilwhy.manifests import manifest_path, read_manifest
 from distilwhy.pipeline import stages
 from distilwhy.pipeline.beside import cost_path, costs_path, outcome_path, read_cost, read_outcome
 from distilwhy.pipeline.cells import Cell, entry_name, swaps_tags
+from distilwhy.pipeline.measuring import measure_files, measures_folder, read_measures
 from distilwhy.records import Annotation, Prediction
 from distilwhy.report import Comparison, Entry, GateCounts, ReportData, TeachingFigure, TokenCounts
+from distilwhy.report.appendix import appendix
 from distilwhy.tasks import load_task
 from distilwhy.teaching.gates import count_flags
 from distilwhy.teaching.outcome import Outcome
@@ -39,10 +41,11 @@ def collect(run: ExperimentRun) -> ReportData:
         entries.append(_entry("teacher", run.teacher_predictions, "teacher"))
     entries += [_entry(name, run.baseline(name), "baseline") for name in stages.BASELINES]
     seconds = _stage_seconds(run)
+    task = load_task(run.experiment.task, run.base).name
     return ReportData(
         title=run.experiment.name,
         generated=datetime.now().astimezone(),
-        task=load_task(run.experiment.task, run.base).name,
+        task=task,
         n_train=len(annotations),
         n_validation=0,
         n_test=len(run.test),
@@ -60,6 +63,7 @@ def collect(run: ExperimentRun) -> ReportData:
         entries=tuple(entries),
         comparisons=tuple(_comparisons(entries, run.experiment.seed)),
         samples=tuple(annotations[:SAMPLES]),
+        appendix=appendix(run.experiment, task, len(annotations), len(run.test)),
     )
 
 
@@ -68,7 +72,9 @@ def _entries_of(run: ExperimentRun, cell: Cell) -> Iterator[Entry]:
     name, label, control = entry_name(cell, run.cells), cell.condition.label, cell.condition.control
     facts = {"student": cell.student.label, "seed": cell.seed}
     kind = "control" if control else "student"
-    yield _entry(name, cell.predictions, kind, condition=label, control=control, **facts)
+    measures = tuple(read_measures(measures_folder(cell.figures)))
+    asked = {"condition": label, "control": control, "measures": measures}
+    yield _entry(name, cell.predictions, kind, **asked, **facts)
     if swaps_tags(run.experiment, cell):
         swapped = {"condition": f"{label}, tags swapped", "control": "swapped_tags"}
         entry = _entry(f"{name}, tags swapped", cell.swapped, "control", **swapped, **facts)
@@ -86,6 +92,7 @@ def files_of(run: ExperimentRun) -> list[Path]:
         predictions.append(run.teacher_predictions)
     files = [run.annotations, cost_path(run.drafts), outcome_path(run.drafts), *predictions]
     files += map(costs_path, predictions)
+    files += [path for cell in run.cells for path in measure_files(measures_folder(cell.figures))]
     return [path for path in files if path.is_file()]
 
 

@@ -21,7 +21,7 @@ from distilwhy.explainability import (
     measure,
 )
 from distilwhy.files import read_json, read_records, write_json
-from distilwhy.manifests import begin_stage, stage_is_done, write_manifest
+from distilwhy.manifests import SUFFIX, begin_stage, stage_is_done, write_manifest
 from distilwhy.outputs import check_output_folder
 from distilwhy.pipeline.inputs import NO_TEXT_CHANGES, content, local_teacher
 from distilwhy.progress import say
@@ -38,13 +38,14 @@ def measures_folder(figures: Path) -> Path:
     return figures.with_suffix(".measures")
 
 
+def measure_files(folder: Path) -> list[Path]:
+    """Return the files of measures in a folder, by name; none where there is no folder."""
+    return [path for path in sorted(folder.glob("*.json")) if not path.name.endswith(SUFFIX)]
+
+
 def read_measures(folder: Path) -> list[MeasureResult]:
-    """Return the results that lie in a folder, in the order of their names; none without one."""
-    return [
-        MeasureResult.model_validate(read_json(path))
-        for path in sorted(folder.glob("*.json"))
-        if not path.name.endswith(".manifest.json")
-    ]
+    """Return the results that lie in a folder, in the order of their names."""
+    return [MeasureResult.model_validate(read_json(path)) for path in measure_files(folder)]
 
 
 class Asked:

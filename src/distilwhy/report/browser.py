@@ -8,8 +8,11 @@ from typing import Any
 
 from markupsafe import Markup
 
+from distilwhy.explainability.measures import Score
 from distilwhy.records import Example, Prediction
 from distilwhy.report.data import Entry
+
+NONE: dict[str, Any] = {"flags": [], "scores": []}
 
 INERT = {
     "<": "\\u003c",
@@ -42,14 +45,19 @@ def browser_content(entries: Sequence[Entry]) -> dict[str, Any]:
         for prediction in entry.predictions
     }
     answers = [
-        {prediction.example.id: prediction for prediction in entry.predictions} for entry in shown
+        {
+            prediction.example.id: _answer(prediction, judged.get(prediction.example.id, NONE))
+            for prediction in entry.predictions
+        }
+        for entry in shown
+        for judged in (_judged(entry),)
     ]
     predictors = sum(entry.kind != "baseline" for entry in entries)
     return {
         "entries": [{"name": entry.name, "facets": _facets(entry)} for entry in shown],
         "seeds_left_out": predictors - len(shown),
         "questions": [
-            _question(example, [_answer(found.get(key)) for found in answers])
+            _question(example, [found.get(key) for found in answers])
             for key, example in examples.items()
         ],
     }
@@ -96,11 +104,31 @@ def _question(example: Example, answers: list[dict[str, Any] | None]) -> dict[st
     }
 
 
-def _answer(prediction: Prediction | None) -> dict[str, Any] | None:
-    if prediction is None:
-        return None
+def _answer(prediction: Prediction, judged: dict[str, Any]) -> dict[str, Any]:
     choices = prediction.example.choices
+    shown = {"reasons": prediction.rationale, **judged}
     if prediction.answer in choices:
-        return {"choice": choices.index(prediction.answer), "reasons": prediction.rationale}
+        return {"choice": choices.index(prediction.answer), **shown}
     raw = prediction.answer_text or prediction.answer or ""
-    return {"choice": -1, "raw": raw, "reasons": prediction.rationale}
+    return {"choice": -1, "raw": raw, **shown}
+
+
+def _judged(entry: Entry) -> dict[str, dict[str, Any]]:
+    """Return, by example, the flags and scores that measures gave an entry's explanations."""
+    found: dict[str, dict[str, Any]] = {}
+    for result in entry.measures:
+        for item in result.items:
+            judged = found.setdefault(item.example_id, {"flags": [], "scores": []})
+            judged["flags"] += [flag for flag in item.flags if flag not in judged["flags"]]
+            judged["scores"] += [
+                (f"{result.measure}, {name.replace('_', ' ')}", _score(score))
+                for name, score in item.scores.items()
+                if score is not None
+            ]
+    return found
+
+
+def _score(score: Score) -> str:
+    if isinstance(score, bool):
+        return "yes" if score else "no"
+    return f"{score:.3g}" if isinstance(score, float) else str(score)

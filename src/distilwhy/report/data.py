@@ -8,8 +8,11 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
+from distilwhy.evaluation.contamination import Contamination
 from distilwhy.evaluation.metrics import Metrics
+from distilwhy.explainability import MeasureResult
 from distilwhy.records import Annotation, Control, Prediction, Record
+from distilwhy.report.appendix import Appendix
 
 EntryKind = Literal["student", "control", "teacher", "baseline"]
 
@@ -31,6 +34,7 @@ class Entry(Record):
         control: How a control was spoiled; ``None`` for all others.
         metrics: Its figures on the test split.
         predictions: Its predictions on the test split, in the order of the test file.
+        measures: What measures found of its explanations.
     """
 
     name: str = Field(min_length=1)
@@ -41,6 +45,11 @@ class Entry(Record):
     control: ControlKind | None = None
     metrics: Metrics
     predictions: tuple[Prediction, ...] = ()
+    measures: tuple[MeasureResult, ...] = ()
+
+    def measure(self, name: str) -> MeasureResult | None:
+        """Return what a measure found; ``None`` where it was not made."""
+        return next((result for result in self.measures if result.measure == name), None)
 
 
 class Comparison(Record):
@@ -128,6 +137,8 @@ class ReportData(Record):
         entries: Predictors, in the order in which tables show them.
         comparisons: Paired comparisons; each names two entries.
         samples: The first few annotations.
+        appendix: A methods section for a paper.
+        contamination: Test questions that training nearly repeats; ``None`` where not looked for.
     """
 
     title: str
@@ -147,6 +158,8 @@ class ReportData(Record):
     entries: tuple[Entry, ...] = Field(min_length=1)
     comparisons: tuple[Comparison, ...] = ()
     samples: tuple[Annotation, ...] = ()
+    appendix: Appendix = Appendix()
+    contamination: Contamination | None = None
 
     @model_validator(mode="after")
     def _check_names(self) -> Self:

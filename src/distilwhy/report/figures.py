@@ -62,7 +62,7 @@ def accuracy_svg(entries: Sequence[Entry], width: int, names_beside: int) -> str
     Raises:
         MissingExtraError: When altair or vl-convert is not installed.
     """
-    alt = _altair()
+    alt = altair_module()
     ranked = sorted(entries, key=lambda entry: -entry.metrics.accuracy)
     rows = [{"rank": rank, **_accuracy_row(entry)} for rank, entry in enumerate(ranked)]
     base = alt.Chart(alt.Data(values=rows))
@@ -84,12 +84,12 @@ def accuracy_svg(entries: Sequence[Entry], width: int, names_beside: int) -> str
         f"{row['name']} {row['label']} ({formats.interval(row['low'], row['high'])})"
         for row in rows
     )
-    return _svg(chart, f"Accuracy with 95 % interval, best first: {spoken}.")
+    return svg_of(chart, f"Accuracy with 95 % interval, best first: {spoken}.")
 
 
 def _interval_layers(base: Any, y: Any) -> list[Any]:
     """Draw intervals, points and figures."""
-    alt = _altair()
+    alt = altair_module()
     axis = alt.Axis(labelExpr="datum.value * 100 + ' %'", tickCount=5, title=None)
     low = alt.X("low:Q", scale=alt.Scale(domain=[0, 1]), axis=axis)
     kinds = list(KIND_COLOURS)
@@ -116,7 +116,7 @@ def _interval_layers(base: Any, y: Any) -> list[Any]:
 
 def _baseline_layers(entries: Sequence[Entry]) -> list[Any]:
     """Draw a line at the best baseline's accuracy, when there is one."""
-    alt = _altair()
+    alt = altair_module()
     accuracies = [entry.metrics.accuracy for entry in entries if entry.kind == "baseline"]
     if not accuracies:
         return []
@@ -171,7 +171,7 @@ def training_svg(entry: Entry, views: Sequence[Series]) -> str | None:
     values = _curve_values(entry)
     if training is None or not values:
         return None
-    alt = _altair()
+    alt = altair_module()
     series = [TRAIN, HELD_OUT, *views]
     base = alt.Chart(alt.Data(values=values)).encode(
         x=alt.X("step:Q", axis=alt.Axis(tickCount=4, title="step"), scale=alt.Scale(nice=False)),
@@ -200,7 +200,7 @@ def training_svg(entry: Entry, views: Sequence[Series]) -> str | None:
         base.mark_line(strokeWidth=1.6).encode(strokeDash=dash),
         held_out.mark_point(filled=True, size=22, opacity=1),
     ).properties(width=310, height=190)
-    return _svg(chart, _curve_words(entry, training.best_step))
+    return svg_of(chart, _curve_words(entry, training.best_step))
 
 
 def _curve_values(entry: Entry) -> list[dict[str, Any]]:
@@ -239,7 +239,7 @@ def _curve_words(entry: Entry, best_step: int) -> str:
     return f"{words}."
 
 
-def _altair() -> Any:
+def altair_module() -> Any:
     """Return altair.
 
     Raises:
@@ -253,7 +253,7 @@ def _altair() -> Any:
     return altair
 
 
-def _svg(chart: Any, label: str) -> str:
+def svg_of(chart: Any, label: str) -> str:
     """Turn a chart into an SVG element that takes its colours from the page.
 
     Args:

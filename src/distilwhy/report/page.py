@@ -25,6 +25,8 @@ from distilwhy.report.figures import (
     view_series,
 )
 from distilwhy.report.findings import headline
+from distilwhy.report.measure_figures import MeasureFigure, measure_svg, plane_svg
+from distilwhy.report.measure_tables import headline_name, leaderboard, measure_tables
 from distilwhy.report.seeds import collapsed_table, seeds_table
 from distilwhy.report.training_tables import control_table, source_table
 
@@ -64,6 +66,7 @@ def render(data: ReportData) -> str:
         letters=LETTERS,
         **_figures(data),
         **_tables(data),
+        **_measures(data),
         **_browser(data),
     )
 
@@ -124,6 +127,7 @@ def _tables(data: ReportData) -> dict[str, Any]:
                 collapsed_table(data),
             ]
         ),
+        "leaderboard": leaderboard(data),
         "cost_table": tables.cost_table(data),
         "comparison_table": tables.comparison_table(data),
         "class_table": tables.class_table(data),
@@ -138,6 +142,21 @@ def _tables(data: ReportData) -> dict[str, Any]:
             ]
         ),
     }
+
+
+def _measures(data: ReportData) -> dict[str, Any]:
+    """Return the tables and figures of what measures found."""
+    items = []
+    plane = None
+    for name, table in measure_tables(data).items():
+        figure = headline_name(data, name)
+        svg = measure_svg(data.entries, name, figure)
+        drawn = [MeasureFigure(name, figure, Markup(svg))] if svg else []  # noqa: S704
+        items.append({"table": table, "figures": drawn})
+        across = plane_svg(data.entries, name) if plane is None and name != "surface" else None
+        if across:
+            plane = MeasureFigure(name, figure, Markup(across))  # noqa: S704
+    return {"measures": items, "plane": plane}
 
 
 def _browser(data: ReportData) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import io
 from dataclasses import dataclass
 from urllib.parse import quote
 
+from distilwhy.grids import Grid
 from distilwhy.report import formats
 
 Value = str | int | float | None
@@ -88,6 +89,25 @@ class Table:
     def csv_link(self) -> str:
         """The CSV as a ``data:`` link."""
         return f"data:text/csv;charset=utf-8,{quote(self.csv)}"
+
+    @property
+    def latex(self) -> str:
+        """The table as a LaTeX table environment, as the page shows it."""
+        return Grid(
+            title=self.caption,
+            head=tuple(
+                ", ".join(part for part in (column.group, column.label) if part)
+                for column in self.columns
+            ),
+            rows=tuple(tuple(cell.text for cell in row) for row in self.rows),
+            left=next((p for p, c in enumerate(self.columns) if c.numeric), len(self.columns)),
+            note=self.note,
+        ).latex()
+
+    @property
+    def latex_link(self) -> str:
+        """The LaTeX as a ``data:`` link."""
+        return f"data:application/x-tex;charset=utf-8,{quote(self.latex)}"
 
 
 def _guard(value: Value) -> Value:

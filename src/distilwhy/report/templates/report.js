@@ -72,7 +72,26 @@ const OUTCOMES = {
   "all-right": (question, answers) => answers.every((answer) => isRight(question, answer)),
   "differ": (_, answers) => new Set(answers.map((answer) => answer.choice)).size > 1,
   "unreadable": (_, answers) => answers.some((answer) => answer.choice < 0),
+  "flagged": (_, answers) => answers.some((answer) => answer.flags.length > 0),
 };
+
+// Orders of the questions found: as in the test file, or by how far the shown answers disagree.
+const distinct = (values) => new Set(values).size;
+const ORDERS = {
+  "file": null,
+  "disagreement": (answers) => distinct(answers.map((answer) => answer.choice)),
+  "flags": (answers) => answers.reduce((sum, answer) => sum + answer.flags.length, 0),
+};
+
+function inOrder(found, deciding) {
+  const weight = ORDERS[byId("order").value];
+  if (!weight) return found;
+  const weights = new Map(found.map((index) => {
+    const answers = deciding.map((entry) => questions[index].answers[entry]).filter(Boolean);
+    return [index, weight(answers)];
+  }));
+  return found.sort((a, b) => weights.get(b) - weights.get(a) || a - b);
+}
 
 function update() {
   const judged = byId("judged").value;
@@ -85,6 +104,7 @@ function update() {
     const fits = outcome === "all" || (answers.length > 0 && OUTCOMES[outcome](question, answers));
     return fits && matches(index, needles);
   });
+  state.found = inOrder(state.found, deciding);
   state.page = 0;
   show();
 }
@@ -100,7 +120,19 @@ function answerElement(question, index, needles) {
   return element("section", `answer ${right ? "right" : "wrong"}`,
     element("h4", "", entries[index].name),
     text("p", "verdict", element("b", "", verdict), " ", ...marked(given, needles)),
-    text("p", "reasons", ...reasons));
+    text("p", "reasons", ...reasons),
+    flagsElement(answer.flags), scoresElement(answer.scores));
+}
+
+function flagsElement(flags) {
+  if (!flags.length) return null;
+  return element("p", "flags", ...flags.flatMap((flag) => [element("span", "tag", flag), " "]));
+}
+
+function scoresElement(scores) {
+  if (!scores.length) return null;
+  return element("details", "scores", element("summary", "", "Scores"),
+    element("ul", "", ...scores.map(([label, value]) => element("li", "", `${label}: ${value}`))));
 }
 
 function choiceElement(question, choice, index, needles) {
@@ -186,7 +218,7 @@ function start() {
     clearTimeout(waiting);
     waiting = setTimeout(update, 150);
   });
-  for (const id of ["outcome", "judged", "facets"]) byId(id).addEventListener("change", update);
+  for (const id of ["outcome", "order", "judged", "facets"]) byId(id).addEventListener("change", update);
   byId("controls").addEventListener("submit", (event) => event.preventDefault());
   byId("previous").addEventListener("click", () => turnTo(state.page - 1));
   byId("next").addEventListener("click", () => turnTo(state.page + 1));

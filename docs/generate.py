@@ -44,6 +44,7 @@ TREE_FOLDERS = {
     "src/distilwhy/inference": "asking students and teachers",
     "src/distilwhy/evaluation": "figures of predictions",
     "src/distilwhy/judging": "a language model as the judge of explanations",
+    "src/distilwhy/human_study": "people rating explanations: what their ratings say",
     "src/distilwhy/explainability": "measures of explanations, one a file",
     "src/distilwhy/comparison": "differences across runs",
     "src/distilwhy/report": "the HTML page",

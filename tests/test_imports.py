@@ -27,6 +27,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("generators", "students"),
     ("teaching", "training"),
     ("inference", "evaluation", "growing"),
+    ("human_study",),
     ("comparison",),
     ("judging",),
     ("explainability",),

@@ -20,6 +20,7 @@ from distilwhy.cli import (
     predict,
     report,
     run,
+    study,
     sweep,
     train,
 )
@@ -48,6 +49,7 @@ app.command("predict")(predict.predict)
 app.command("evaluate")(evaluate.evaluate)
 app.command("compare")(compare.compare)
 app.command("report")(report.report)
+app.add_typer(study.study, name="study")
 
 
 def _version(value: bool) -> None:

@@ -63,3 +63,34 @@ def outliers(values: Sequence[float], coefficient: float = COEFFICIENT) -> list[
         return []
     limits, slack = fences(values, coefficient), rounding_of(values)
     return [value < limits.low - slack or value > limits.high + slack for value in values]
+
+
+def rstatix_outliers(values: Sequence[float]) -> list[bool]:
+    """Return for each value whether rstatix's ``identify_outliers`` calls it an outlier.
+
+    Bit for bit, in R's own order of operations: a value on a fence is an outlier where rounding
+    puts the fence beyond it, which :func:`outliers` does not let it do. Means of five ratings lie
+    on fences often: with quartiles 3.4 and 4.6, R takes 1.6 for an outlier.
+
+    Args:
+        values: Finite numbers, in any order; none give an empty list.
+
+    Raises:
+        DataError: When a value is not finite.
+    """
+    check_finite(values)
+    if not values:
+        return []
+    known = sorted(float(value) for value in values)
+
+    def quartile(share: float) -> float:
+        index = (len(known) - 1) * share
+        low = int(index)
+        rest = index - low
+        if not rest or known[low] == known[low + 1]:
+            return known[low]
+        return (1 - rest) * known[low] + rest * known[low + 1]
+
+    q1, q3 = quartile(0.25), quartile(0.75)
+    reach = COEFFICIENT * (q3 - q1)
+    return [value < q1 - reach or value > q3 + reach for value in values]

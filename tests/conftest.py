@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,6 +22,47 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run files with slow tests first, so that no core waits for one at the end."""
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: item.path not in slow)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Run all files on Ray in one process: starting Ray and its workers takes longest of all."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class OneRay(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file: str = super()._split_scope(nodeid)
+            return "ray" if "ray" in Path(file).stem.split("_") else file
+
+    return OneRay(config, log) if config.getoption("dist") == "loadfile" else None
+
+
+@pytest.fixture(scope="session")
+def ray_site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of packages that Ray's workers see besides the installed ones."""
+    return tmp_path_factory.mktemp("site")
+
+
+@pytest.fixture(scope="session")
+def cluster(ray_site: Path) -> Iterator[Any]:
+    """A cluster of two processors on this machine, there before and after what uses it; Ray."""
+    ray = pytest.importorskip("ray")
+    from distilwhy.config import RaySettings
+    from distilwhy.generators.ray_cluster import Cluster
+
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    handlers = [signal.getsignal(number) for number in numbers]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("RAY_ADDRESS", raising=False)
+        patch.setenv("RAY_OVERRIDE_RESOURCES", '{"CPU": 2}')
+        seen = [str(ray_site), *filter(None, [os.environ.get("PYTHONPATH")])]
+        patch.setenv("PYTHONPATH", os.pathsep.join(seen))
+        mine = Cluster(RaySettings())
+    assert [signal.getsignal(number) for number in numbers] == handlers
+    yield ray
+    mine.close()
+    assert not ray.is_initialized()
+    assert [signal.getsignal(number) for number in numbers] == handlers
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -62,31 +62,9 @@ def python_path(site: Path) -> str:
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("site")
-    install(folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def cluster(site: Path) -> Iterator[Any]:
-    """A cluster of this machine that is there before and after the generators that use it."""
-    ray = pytest.importorskip("ray")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", python_path(site))
-        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-        kept = signal.getsignal(signal.SIGTERM)
-        ray.init(
-            address="local",
-            num_cpus=WORKERS,
-            include_dashboard=False,
-            object_store_memory=128 * 2**20,
-            log_to_driver=False,
-            logging_level="ERROR",
-        )
-        yield ray
-        ray.shutdown()
-        signal.signal(signal.SIGTERM, kept)
+def site(ray_site: Path) -> Path:
+    install(ray_site)
+    return ray_site
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +82,7 @@ OnRay = Callable[..., RayGenerator]
 
 
 @pytest.fixture
-def on_ray(cluster: Any) -> Iterator[OnRay]:
+def on_ray(cluster: Any, site: Path) -> Iterator[OnRay]:
     """Makes generators, whose workers end with the test."""
     made: list[RayGenerator] = []
 
@@ -383,15 +361,16 @@ def test_the_command_tells_what_is_wrong_without_a_traceback(site: Path, tmp_pat
     assert (out, told) == ("", "Error: The model is not there.\nFetch it.\n")
 
 
-def test_two_models_write_what_one_does(on_ray: OnRay) -> None:
+def test_two_models_write_what_one_does(on_ray: OnRay, tiny_models: dict[str, Path]) -> None:
+    model = f"hf:{tiny_models['llama']}"
     settings = {"precision": "fp32", "batch_size": 2}
     prompts = [
         f"The capital of {country} is"
         for country in ("France", "Spain", "Italy", "Peru", "Chile", "Japan", "China", "Egypt")
     ]
     decoding = Decoding(max_new_tokens=12, stop=("\n",), logprobs=True)
-    plain = generate_all(open_generator("embedded", BackendSettings(**settings)), prompts, decoding)
-    generator = on_ray("embedded", **settings)
+    plain = generate_all(open_generator(model, BackendSettings(**settings)), prompts, decoding)
+    generator = on_ray(model, **settings)
     found = generate_all(generator, prompts, decoding)
     assert [generated.text for generated in found] == [generated.text for generated in plain]
     assert [g.completion_tokens for g in found] == [g.completion_tokens for g in plain]

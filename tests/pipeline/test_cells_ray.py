@@ -55,9 +55,8 @@ def make(
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # of Ray's own
 def test_a_killed_worker_costs_its_cell_only(
-    make: Callable[..., ExperimentRun], capsys: pytest.CaptureFixture[str]
+    make: Callable[..., ExperimentRun], cluster: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    pytest.importorskip("ray")
     here, there = make("here"), make("there", engine="ray")
     here.run()
     killed: list[int] = []
@@ -95,9 +94,11 @@ def test_a_killed_worker_costs_its_cell_only(
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # of Ray's own
 def test_a_cell_that_fails_is_named_after_the_others(
-    make: Callable[..., ExperimentRun], tiny_models: dict[str, Path], tmp_path: Path
+    make: Callable[..., ExperimentRun],
+    cluster: Any,
+    tiny_models: dict[str, Path],
+    tmp_path: Path,
 ) -> None:
-    pytest.importorskip("ray")
     broken = tmp_path / "broken"
     broken.mkdir()
     for file in tiny_models["llama"].iterdir():

@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import subprocess
 import sys
-import threading
-import time
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 import yaml
 
 from distilwhy.config import (
     Condition,
-    RaySettings,
     StudentSettings,
     TrainingSettings,
     load_experiment,
@@ -183,45 +177,3 @@ def test_the_command_prints_a_table_or_json(
     assert found.chosen == {"learning_rate": 0.01, "batch_size": 4}
     assert "train " not in told.stderr, "finished trials were run again"
     assert len((tmp_path / "s" / "annotations.jsonl").read_text().splitlines()) == 12
-
-
-@pytest.mark.slow
-@pytest.mark.filterwarnings("ignore")  # of Ray's own
-def test_trials_on_ray_find_the_same_though_one_is_killed(
-    annotations: Path, student: StudentSettings, tmp_path: Path
-) -> None:
-    pytest.importorskip("ray.tune")
-    here = sweep(annotations, tmp_path / "here", RATES, student=student, settings=SETTINGS)
-    killed: list[int] = []
-
-    def kill_one() -> None:
-        while not killed and not over.is_set():
-            if list((tmp_path / "ray").glob("trials/*/checkpoints/checkpoint-*")):
-                for process in psutil.Process().children(recursive=True):
-                    if not killed and "ImplicitFunc" in " ".join(process.cmdline()):
-                        os.kill(process.pid, signal.SIGKILL)
-                        killed.append(process.pid)
-            time.sleep(0.02)
-
-    handler = signal.getsignal(signal.SIGINT)
-    over = threading.Event()
-    killer = threading.Thread(target=kill_one)
-    killer.start()
-    try:
-        there = sweep(
-            annotations,
-            tmp_path / "ray",
-            RATES,
-            student=student,
-            settings=SETTINGS,
-            engine="ray",
-            ray=RaySettings(workers=2),
-        )
-    finally:
-        over.set()
-        killer.join()
-    assert killed
-    assert signal.getsignal(signal.SIGINT) is handler
-    assert losses(there) == pytest.approx(losses(here))
-    assert there.chosen == here.chosen
-    assert not (tmp_path / "ray" / "ray").exists()

@@ -18,7 +18,6 @@ TEACHER = ("--teacher", "recorded:none.jsonl", "--out", "out.jsonl")
 @pytest.fixture(autouse=True)
 def inside(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder)
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
 
 
 def predict(refused: Refused, student: Path, *arguments: str) -> str:

@@ -5,14 +5,18 @@ from __future__ import annotations
 import builtins
 import json
 import shutil
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import gguf
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
+from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig, LlamaConfig
 from transformers.utils import logging as transformers_logging
 
 from distilwhy.errors import ModelError
+from distilwhy.models import load
 from distilwhy.models.load import (
     cache_folder,
     check_model,
@@ -21,7 +25,6 @@ from distilwhy.models.load import (
     quiet,
     quiet_logs,
 )
-from distilwhy.models.names import EMBEDDED_PACKAGE, embedded_gguf
 
 
 @pytest.fixture
@@ -159,7 +162,7 @@ def test_a_file_that_is_no_gguf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     (tmp_path / "m.gguf").write_bytes(b"GGUF nothing")
     with pytest.raises(ModelError, match=r"m\.gguf could not be loaded as a language model"):
         load_model(f"gguf:{tmp_path / 'm.gguf'}")
-    assert list((tmp_path / "cache").iterdir()) == []
+    assert not [path for path in (tmp_path / "cache").iterdir() if path.is_dir()]
 
 
 def test_cache_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -183,29 +186,96 @@ def test_silence_ends_with_the_block(context: object) -> None:
     assert transformers_logging.is_progress_bar_enabled() == bars
 
 
-@pytest.mark.slow
+@pytest.fixture(scope="module")
+def gguf_file(tiny_models: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny Llama as a GGUF file, of the embedded model's types of weights and tokenizer."""
+    torch.manual_seed(0)
+    tokenizer = AutoTokenizer.from_pretrained(tiny_models["llama"])
+    config = LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=64,
+        intermediate_size=96,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        rope_theta=100_000.0,
+        tie_word_embeddings=True,
+    )
+    path = tmp_path_factory.mktemp("gguf") / "tiny.gguf"
+    writer = gguf.GGUFWriter(path, "llama")
+    writer.add_block_count(config.num_hidden_layers)
+    writer.add_context_length(512)
+    writer.add_embedding_length(config.hidden_size)
+    writer.add_feed_forward_length(config.intermediate_size)
+    writer.add_head_count(config.num_attention_heads)
+    writer.add_head_count_kv(config.num_key_value_heads)
+    writer.add_rope_freq_base(100_000.0)
+    writer.add_layer_norm_rms_eps(1e-5)
+    writer.add_vocab_size(config.vocab_size)
+    merges = json.loads(tokenizer.backend_tokenizer.to_str())["model"]["merges"]
+    writer.add_tokenizer_model("gpt2")
+    writer.add_tokenizer_pre("smollm")
+    writer.add_token_list(tokenizer.convert_ids_to_tokens(list(range(len(tokenizer)))))
+    writer.add_token_types([3, 3, 3] + [1] * (len(tokenizer) - 3))
+    writer.add_token_merges([" ".join(pair) for pair in merges])
+    writer.add_bos_token_id(1)
+    writer.add_eos_token_id(1)
+    writer.add_pad_token_id(0)
+    writer.add_unk_token_id(2)
+    names = gguf.get_tensor_name_map(gguf.MODEL_ARCH.LLAMA, config.num_hidden_layers)
+    for key, value in AutoModelForCausalLM.from_config(config).state_dict().items():
+        if key == "lm_head.weight":  # tied
+            continue
+        name = names.get_name(key, (".weight",))
+        if value.dim() == 1:
+            writer.add_tensor(name, torch.rand_like(value).numpy())
+            continue
+        kind = gguf.GGMLQuantizationType["Q8_0" if "embed" in key else "Q4_1"]
+        weights = torch.empty_like(value).normal_(0, 0.4).numpy()
+        writer.add_tensor(name, gguf.quantize(weights, kind), raw_dtype=kind)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return path
+
+
 def test_a_converted_gguf_equals_a_direct_load(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    gguf_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    try:
-        file = embedded_gguf()
-    except ModelError:
-        pytest.skip(f"{EMBEDDED_PACKAGE} is not installed")
     monkeypatch.setenv("DISTILWHY_CACHE", str(tmp_path))
-    loaded = load_model("embedded")
+    loaded = load_model(f"gguf:{gguf_file}")
     with quiet():
         direct = AutoModelForCausalLM.from_pretrained(
-            file.parent,
-            gguf_file=file.name,
+            gguf_file.parent,
+            gguf_file=gguf_file.name,
             quantization_config=GgufConfig(dequantize=True),
             dtype=torch.float32,
         ).eval()
-        tokenizer = AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)
+        tokenizer = AutoTokenizer.from_pretrained(gguf_file.parent, gguf_file=gguf_file.name)
     text = "Water boils at 100 degrees.\nWhy? " * 4
     ids = tokenizer(text, return_tensors="pt")["input_ids"]
     assert loaded.tokenizer(text)["input_ids"] == ids[0].tolist()
     with torch.inference_mode():
         torch.testing.assert_close(loaded.model(ids).logits, direct(ids).logits)
-    assert converted_gguf(file).parent == tmp_path
-    assert [path.name for path in tmp_path.iterdir()] == [converted_gguf(file).name]
+    made = converted_gguf(gguf_file)
+    assert [path for path in tmp_path.iterdir() if path.is_dir()] == [made]
     loaded.model.save_pretrained(tmp_path / "again")
+
+
+def test_processes_that_want_a_gguf_file_convert_it_once(
+    gguf_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DISTILWHY_CACHE", str(tmp_path))
+    begun: list[Path] = []
+    convert = load._convert_gguf
+
+    def counted(file: Path, target: Path) -> None:
+        begun.append(target)
+        time.sleep(0.2)
+        convert(file, target)
+
+    monkeypatch.setattr(load, "_convert_gguf", counted)
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(converted_gguf, [gguf_file, gguf_file])
+    assert begun == [first] == [second]

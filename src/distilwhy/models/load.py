@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from filelock import FileLock
 from huggingface_hub.utils import logging as hub_logging
 from safetensors import SafetensorError
 from transformers import (
@@ -30,6 +31,7 @@ from transformers.utils import logging as transformers_logging
 
 from distilwhy.errors import ModelError
 from distilwhy.files import sha256_file
+from distilwhy.models.hub import is_out_of_reach
 from distilwhy.models.names import ModelName, parse_model
 
 WITH_WEIGHTS = ("hf", "gguf")
@@ -189,6 +191,8 @@ def _with_weights(name: str) -> ModelName:
             f"{name} is not a model whose weights can be loaded here.",
             "Give one that is: hf:NAME_OR_FOLDER, gguf:FILE or embedded.",
         )
+    if not parsed.is_local_path and is_out_of_reach(parsed.target):
+        raise _not_loaded(parsed, None, found=False)
     return parsed
 
 
@@ -204,6 +208,7 @@ def converted_gguf(file: Path) -> Path:
 
     transformers parses a GGUF file three times and keeps it marked as quantised, so that it can
     neither be saved nor trained; the converted folder loads in about a second and can be both.
+    Processes that want the same file wait for the one that converts it.
 
     Args:
         file: The GGUF file.
@@ -215,6 +220,13 @@ def converted_gguf(file: Path) -> Path:
     if target.is_dir():
         return target
     target.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(target.with_suffix(".lock")):
+        if not target.is_dir():
+            _convert_gguf(file, target)
+    return target
+
+
+def _convert_gguf(file: Path, target: Path) -> None:
     temporary = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}."))
     try:
         with quiet():
@@ -227,13 +239,11 @@ def converted_gguf(file: Path) -> Path:
             tokenizer = AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)
             _without_quantisation(model).save_pretrained(temporary)
             tokenizer.save_pretrained(temporary)
-        if not target.is_dir():
-            temporary.rename(target)
+        temporary.rename(target)
     except Exception as error:  # The reader meets any bytes and raises whatever comes of them.
         raise _not_loaded(ModelName("gguf", str(file)), error, found=True) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-    return target
 
 
 def _without_quantisation(model: Any) -> PreTrainedModel:
@@ -247,7 +257,7 @@ def _without_quantisation(model: Any) -> PreTrainedModel:
     return dense
 
 
-def _not_loaded(name: ModelName, error: Exception, *, found: bool) -> ModelError:
+def _not_loaded(name: ModelName, error: Exception | None, *, found: bool) -> ModelError:
     if found or name.is_local_path:
         reason = str(error).split("\n")[0]
         return ModelError(

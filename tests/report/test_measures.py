@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 from urllib.parse import unquote
 
 import pytest
 
+from distilwhy.comparison.robust import robust_analysis
+from distilwhy.comparison.runs import Run, RunSet
 from distilwhy.config import Experiment
+from distilwhy.evaluation.contamination import contamination
 from distilwhy.explainability import Figure, ItemScores, MeasureResult
 from distilwhy.report import Entry, ReportData
 from distilwhy.report.appendix import appendix
 from distilwhy.report.browser import browser_content
+from distilwhy.report.findings import headline
 from distilwhy.report.measure_figures import measure_svg, plane_svg
 from distilwhy.report.measure_tables import leaderboard, measure_tables
 from distilwhy.report.page import render
@@ -179,3 +184,27 @@ def test_an_entry_finds_its_measure(measured: ReportData) -> None:
     assert found is not None
     assert found.figures["words"].value == 31.25
     assert entry.measure("judge") is None
+
+
+def test_several_seeds_are_compared_in_words_and_tables(report_data: ReportData) -> None:
+    runs = tuple(
+        Run(condition=name, size="small", run=str(seed), accuracy=base + seed / 100, place="x")
+        for name, base in (("CF", 0.4), ("MT", 0.6))
+        for seed in range(6)
+    )
+    found = robust_analysis(RunSet(runs=runs, origin="tables"))
+    page = render(report_data.model_copy(update={"over_seeds": found}))
+    assert "Over seeds" in page
+    assert found.conclusions[0].text in html.unescape(page)
+    assert "over-seeds-1.tex" in page
+    assert "Over seeds" not in render(report_data)
+
+
+def test_near_copies_in_training_are_said(report_data: ReportData) -> None:
+    example = report_data.entries[0].predictions[0].example
+    found = contamination(report_data.entries[0].predictions, [example])
+    count = len(found.repeated)
+    assert count >= 1
+    told = headline(report_data.model_copy(update={"contamination": found})).caution
+    assert f"{count} of 80 test question" in told
+    assert "nearly repeat" not in headline(report_data).caution

@@ -7,8 +7,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from distilwhy.comparison.compare import compare
+from distilwhy.comparison.robust import RobustAnalysis
 from distilwhy.config import to_yaml
 from distilwhy.environment import machine, versions
+from distilwhy.evaluation.contamination import contamination
 from distilwhy.evaluation.paired import mcnemar
 from distilwhy.files import read_records
 from distilwhy.manifests import manifest_path, read_manifest
@@ -63,6 +66,10 @@ def collect(run: ExperimentRun) -> ReportData:
         entries=tuple(entries),
         comparisons=tuple(_comparisons(entries, run.experiment.seed)),
         samples=tuple(annotations[:SAMPLES]),
+        over_seeds=_over_seeds(run),
+        contamination=contamination(
+            entries[0].predictions, [a.example for a in annotations], seed=run.experiment.seed
+        ),
         appendix=appendix(run.experiment, task, len(annotations), len(run.test)),
     )
 
@@ -106,6 +113,14 @@ def _entry(name: str, path: Path, kind: str, **facts: object) -> Entry:
             **facts,
         }
     )
+
+
+def _over_seeds(run: ExperimentRun) -> RobustAnalysis | None:
+    """Compare conditions over seeds, where there are several of both."""
+    experiment = run.experiment
+    if len(experiment.seeds) < 2 or len(experiment.conditions) < 2:
+        return None
+    return compare(run.folder, seed=experiment.seed).robust
 
 
 def _comparisons(entries: Sequence[Entry], seed: int) -> list[Comparison]:

@@ -8,6 +8,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
+from distilwhy.comparison.robust import RobustAnalysis
 from distilwhy.evaluation.contamination import Contamination
 from distilwhy.evaluation.metrics import Metrics
 from distilwhy.explainability import MeasureResult
@@ -139,6 +140,7 @@ class ReportData(Record):
         samples: The first few annotations.
         appendix: A methods section for a paper.
         contamination: Test questions that training nearly repeats; ``None`` where not looked for.
+        over_seeds: How conditions differ over several seeds; ``None`` where there is one seed only.
     """
 
     title: str
@@ -160,6 +162,7 @@ class ReportData(Record):
     samples: tuple[Annotation, ...] = ()
     appendix: Appendix = Appendix()
     contamination: Contamination | None = None
+    over_seeds: RobustAnalysis | None = None
 
     @model_validator(mode="after")
     def _check_names(self) -> Self:

@@ -106,7 +106,7 @@ def headline(data: ReportData) -> Headline:
         others.append((groups[1][0], f"the runner-up, {groups[1][0].name}"))
     judged = judge(data.comparisons)
     against = tuple(_against(judged, best, other, label) for other, label in others)
-    cautions = _collapsed(data)
+    cautions = [*_collapsed(data), *_contaminated(data)]
     if len(groups) > 1:
         cautions.append(
             f"It was picked as the best of {len(groups)} on the same questions that it is measured "
@@ -131,6 +131,16 @@ def _collapsed(data: ReportData) -> list[str]:
         f"{len(collapsed)} of {len(runs)} runs collapsed: {names}. Means over seeds count them, "
         "and are given without them too."
     ]
+
+
+def _contaminated(data: ReportData) -> list[str]:
+    """Say how many test questions training nearly repeats; nothing where there are none."""
+    found = data.contamination
+    if found is None or not found.repeated:
+        return []
+    count, total = len(found.repeated), data.n_test
+    noun = "question nearly repeats" if count == 1 else "questions nearly repeat"
+    return [f"{count} of {total} test {noun} a training question."]
 
 
 def student_groups(data: ReportData, controls: bool = False) -> list[list[Entry]]:

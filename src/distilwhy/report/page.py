@@ -11,6 +11,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from distilwhy.comparison.tables import robust_grids
 from distilwhy.files import atomic_text
 from distilwhy.records import LETTERS
 from distilwhy.report import formats, tables
@@ -28,6 +29,7 @@ from distilwhy.report.findings import headline
 from distilwhy.report.measure_figures import MeasureFigure, measure_svg, plane_svg
 from distilwhy.report.measure_tables import headline_name, leaderboard, measure_tables
 from distilwhy.report.seeds import collapsed_table, seeds_table
+from distilwhy.report.table import grid_table
 from distilwhy.report.training_tables import control_table, source_table
 
 STATIC_ITEMS = 3
@@ -66,6 +68,7 @@ def render(data: ReportData) -> str:
         letters=LETTERS,
         **_figures(data),
         **_tables(data),
+        **_over_seeds(data),
         **_measures(data),
         **_browser(data),
     )
@@ -141,6 +144,16 @@ def _tables(data: ReportData) -> dict[str, Any]:
                 tables.facts_table("versions", "Versions", data.versions.items()),
             ]
         ),
+    }
+
+
+def _over_seeds(data: ReportData) -> dict[str, Any]:
+    """Return what several seeds tell of the conditions: tables and conclusions."""
+    found = data.over_seeds
+    grids = [] if found is None else list(robust_grids(found))
+    return {
+        "seed_tables": [grid_table(f"over-seeds-{n}", grid) for n, grid in enumerate(grids, 1)],
+        "conclusions": [] if found is None else [item.text for item in found.conclusions],
     }
 
 

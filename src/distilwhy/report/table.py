@@ -139,3 +139,17 @@ def percent_cell(value: float | None) -> Cell:
 def interval_cell(low: float, high: float) -> Cell:
     """Show an interval of shares in percent."""
     return Cell(formats.interval(low, high), f"{low:.4f} to {high:.4f}")
+
+
+def grid_table(key: str, grid: Grid) -> Table:
+    """Return a table of texts as one of the report's.
+
+    Args:
+        key: Short name, used for the names of its files.
+        grid: The table.
+    """
+    columns = tuple(
+        Column(label, numeric=place >= grid.left) for place, label in enumerate(grid.head)
+    )
+    rows = tuple(tuple(text_cell(text) for text in row) for row in grid.rows)
+    return Table(key, grid.title, columns, rows, grid.note)

@@ -9,9 +9,11 @@ from typing import Literal, Protocol
 from distilwhy.errors import ConfigError
 from distilwhy.generators.base import Generator, Scorer
 from distilwhy.judging.people import HumanRating
-from distilwhy.records import Annotation, Example, Prediction
+from distilwhy.records import Annotation, DataKind, Example, Prediction
 
 Tags = Literal["learnt", "swapped", "dropped", "random"]
+
+EMBEDDER = "sentence-transformers/all-MiniLM-L6-v2"
 
 HOW_TO_GIVE = {
     "student": ("the student itself", "Name its folder with --student."),
@@ -72,6 +74,9 @@ class Subject:
             texts and its budget.
         references: By example id, what the teacher said of the same questions.
         ratings: What people said of explanations, these among them.
+        data: Which of the teacher's explanations the predictor learnt from, or is held against.
+        embedder: Model of sentence-transformers, a name or a folder, that tells whether texts mean
+            the same.
         probe: Whether students that answer in a pass of its own are asked to answer behind a
             rationale all the same.
         seed: Seed of all draws and intervals.
@@ -83,6 +88,8 @@ class Subject:
     judge: Generator | None = None
     references: Mapping[str, Annotation] = field(default_factory=dict)
     ratings: Sequence[HumanRating] = ()
+    data: DataKind = "unrevised"
+    embedder: str = EMBEDDER
     probe: bool = False
     seed: int = 0
 

@@ -66,8 +66,13 @@ def question_text(example: Example) -> str:
     else:
         lines = [f"Context: {example.context}"] if example.context else []
         lines.append(f"Question: {example.question}")
+    lines.append(choices_text(example))
+    return "\n".join(lines)
+
+
+def choices_text(example: Example) -> str:
+    """Return the last line of :func:`question_text`: the lettered choices."""
     shown = (
         f"({letter}) {choice}" for letter, choice in zip(LETTERS, example.choices, strict=False)
     )
-    lines.append(f"Choices: {' '.join(shown)}")
-    return "\n".join(lines)
+    return f"Choices: {' '.join(shown)}"

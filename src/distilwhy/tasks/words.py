@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from functools import lru_cache
 
 _OPENING = "\"'`*_“”\u2018\u2019«»„([{<"
@@ -104,3 +105,35 @@ def mentions(text: str, choice: str) -> bool:
         for start in range(len(found) - size + 1)
         if found[start] == wanted[0]
     )
+
+
+def hide(text: str, choices: Sequence[str], mask: str = "___") -> str:
+    """Return a text in which a mask stands for every choice that it names.
+
+    What counts as naming is as in :func:`mentions`; of two choices that share words, the words of
+    both are hidden.
+
+    Args:
+        text: Any text; compatible characters and white space come back unified.
+        choices: The choices.
+        mask: What stands for a choice.
+    """
+    shown = collapse(text).replace("\u2019", "'")
+    found = list(_WORD.finditer(shown))
+    stems = [singular(match.group().casefold()) for match in found]
+    hidden = [False] * len(shown)
+    for choice in choices:
+        wanted = list(_stems(normalise(choice)))
+        size = len(wanted)
+        spans = [
+            (found[start].start(), found[start + size - 1].end())
+            for start in range(len(found) - size + 1)
+            if wanted and stems[start : start + size] == wanted
+        ]
+        if not wanted:
+            alone = re.finditer(rf"(?<!\S){re.escape(collapse(choice))}(?!\S)", shown)
+            spans = [match.span() for match in alone]
+        for start, end in spans:
+            hidden[start:end] = [True] * (end - start)
+    kept = "".join("\0" if unseen else char for char, unseen in zip(shown, hidden, strict=True))
+    return re.sub("\0+", lambda _: mask, kept)

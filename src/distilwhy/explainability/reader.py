@@ -1,0 +1,131 @@
+"""A reader: a model that tells which answer it expects, having read question, rationale or both."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+
+from distilwhy.generators.base import Decoding, Scorer, generate_all
+from distilwhy.judging.judge import Judge
+from distilwhy.prompts.library import load_prompts
+from distilwhy.records import Example, Family
+from distilwhy.tasks.answers import parse_answer
+from distilwhy.tasks.base import choices_text, question_text
+
+SHOTS = 2
+"""Worked examples before each question; a small model needs them to know what is asked of it."""
+JUDGE_TOKENS = 32
+
+UNREAD = ""
+"""In place of an answer, where the reader gave none at all (a refused prompt, an empty text)."""
+
+_BY_QUESTION = (
+    "Answer the question with one of its choices. Write that choice and nothing else, or "
+    "'undecided' if nothing speaks for one of them."
+)
+_BY_REASON = (
+    "Read the reason and say which of the choices it leads to. Go by what the reason says, not by "
+    "what you know. Write that choice and nothing else, or 'undecided' if it leads to none of them."
+)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What is read before an answer is expected. The choices are always shown.
+
+    Args:
+        example: The example.
+        question: Whether its question (and context) is shown.
+        rationale: The rationale that is shown; ``None`` for none.
+    """
+
+    example: Example
+    question: bool = True
+    rationale: str | None = None
+
+    @property
+    def text(self) -> str:
+        """What is shown, up to where the answer begins."""
+        lines = [question_text(self.example) if self.question else choices_text(self.example)]
+        if self.rationale is not None:
+            # On one line, so that nothing in it looks like a line of the prompt.
+            lines.append(f"Reason: {' '.join(self.rationale.split())}")
+        return "\n".join([*lines, "Answer:"])
+
+    def prompt(self, shots: int = SHOTS) -> str:
+        """Return worked examples that show the same parts, then this one.
+
+        Args:
+            shots: How many; the first of those that the package has for the family.
+        """
+        worked = _worked(self.example.family, self.question, self.rationale is not None)
+        return "\n\n".join([*worked[:shots], self.text])
+
+
+@cache
+def _worked(family: Family, question: bool, rationale: bool) -> tuple[str, ...]:
+    shown = []
+    for worked in load_prompts(family).worked_examples:
+        reason = worked.rationale if rationale else None
+        reading = Reading(worked.example(family), question, reason)
+        shown.append(f"{reading.text} {worked.answer}")
+    return tuple(shown)
+
+
+def expected_answers(scorer: Scorer, readings: Sequence[Reading]) -> list[str | None]:
+    """Return the answer that a scorer expects after each reading, by the choices' likelihoods.
+
+    A choice's score is its log-likelihood behind the reading, less the same where the choices alone
+    are shown: how much likelier it is for what was read. So choices that are short, common, or
+    stand where the scorer likes to look have no advantage (Holtzman et al. 2021, arXiv 2104.08315,
+    domain conditional PMI).
+
+    Args:
+        scorer: The model.
+        readings: What it reads.
+
+    Returns:
+        Choices; ``None`` where two or more are exactly as likely.
+    """
+    blanks = [Reading(reading.example, question=False) for reading in readings]
+    asked = {(r.prompt(), choice) for r in (*blanks, *readings) for choice in r.example.choices}
+    # Sorted, so that a run asks in the same order as the last one.
+    pairs = sorted(asked)
+    found = scorer.score([prompt for prompt, _ in pairs], [f" {choice}" for _, choice in pairs])
+    likely = dict(zip(pairs, found, strict=True))
+    answers = []
+    for reading, blank in zip(readings, blanks, strict=True):
+        before, after = blank.prompt(), reading.prompt()
+        choices = dict.fromkeys(reading.example.choices)
+        gains = {choice: likely[after, choice] - likely[before, choice] for choice in choices}
+        most = max(gains.values())
+        best = [choice for choice, gain in gains.items() if gain == most]
+        answers.append(best[0] if len(best) == 1 else None)
+    return answers
+
+
+def judged_answers(judge: Judge, readings: Sequence[Reading]) -> list[str | None]:
+    """Return the answer that a judge writes after each reading, greedily.
+
+    Args:
+        judge: The judge; its settings say whether it is asked in its chat format.
+        readings: What it reads.
+
+    Returns:
+        Choices; ``None`` where it names none of them, ``UNREAD`` where it writes nothing.
+    """
+    prompts = [
+        f"{_BY_QUESTION if reading.rationale is None else _BY_REASON}\n\n{reading.prompt()}"
+        for reading in readings
+    ]
+    chat = judge.settings.chat
+    decoding = Decoding(
+        max_new_tokens=max(JUDGE_TOKENS, judge.settings.max_new_tokens),
+        stop=() if chat else ("\n",),
+        chat=chat,
+    )
+    return [
+        parse_answer(written.text, reading.example.choices) if written.text.strip() else UNREAD
+        for written, reading in zip(generate_all(judge, prompts, decoding), readings, strict=True)
+    ]

@@ -163,6 +163,11 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
     assert loaded_by("import distilwhy") == set()
 
 
+def test_the_human_study_needs_no_torch() -> None:
+    loaded = loaded_by("import distilwhy.human_study.analyse, distilwhy.human_study.tables")
+    assert loaded.isdisjoint({"torch", "transformers"})
+
+
 @pytest.mark.skipif(
     importlib.util.find_spec("distilwhy.cli.main") is None, reason="no command line yet"
 )

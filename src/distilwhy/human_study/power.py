@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from functools import cache
 from itertools import combinations
+from typing import Literal
 
 import numpy as np
 from statsmodels.stats.power import TTestIndPower, TTestPower
@@ -12,6 +14,10 @@ from distilwhy.records import Record
 
 ALPHA = 0.05
 POWER = 0.8
+TESTS = {"paired": TTestPower(), "independent": TTestIndPower()}
+
+Design = Literal["paired", "independent"]
+
 MOST = 100_000
 
 
@@ -35,7 +41,7 @@ class PairPower(Record):
 
     a: str
     b: str
-    design: str = "paired"
+    design: Design = "paired"
     difference: float | None = None
     sd: float | None = None
     participants: int
@@ -87,16 +93,17 @@ def _plan(
     names: dict[str, str], first: Numbers, second: Numbers, alpha: float, least: float
 ) -> PairPower:
     both = ~np.isnan(first) & ~np.isnan(second)
+    design: Design = "paired"
     if both.sum() >= 2:
         changes = second[both] - first[both]
-        test, design, people = TTestPower(), "paired", int(both.sum())
+        people = int(both.sum())
         difference, sd = float(changes.mean()), float(changes.std(ddof=1))
     else:
         one, other = first[~np.isnan(first)], second[~np.isnan(second)]
         people = len(one) + len(other)
         if min(len(one), len(other)) < 2:
             return PairPower(**names, participants=people, reason="there are too few participants")
-        test, design = TTestIndPower(), "independent"
+        design = "independent"
         difference = float(other.mean() - one.mean())
         squares = sum(float(((g - g.mean()) ** 2).sum()) for g in (one, other))
         sd = float(np.sqrt(squares / (people - 2)))
@@ -104,9 +111,9 @@ def _plan(
     if sd <= 1e-12:
         return PairPower(**told, reason="participants do not differ")
     groups = 2 if design == "independent" else 1
-    smallest = _bisect_size(test, max(people // groups, 2), alpha)
-    observed = _needed(test, abs(difference) / sd, alpha)
-    for_least = _needed(test, least / sd, alpha)
+    smallest = _detectable(design, max(people // groups, 2), alpha)
+    observed = _needed(design, abs(difference) / sd, alpha)
+    for_least = _needed(design, least / sd, alpha)
     return PairPower(
         **told,
         for_observed=None if observed is None else observed * groups,
@@ -118,11 +125,11 @@ def _plan(
     )
 
 
-def _needed(test: TTestPower | TTestIndPower, size: float, alpha: float) -> int | None:
+def _needed(design: Design, size: float, alpha: float) -> int | None:
     """Return the least number of participants (a group) with enough power."""
 
     def enough(n: int) -> bool:
-        return bool(test.power(size, n, alpha) >= POWER)
+        return bool(TESTS[design].power(size, n, alpha) >= POWER)
 
     high = 2
     while not enough(high):
@@ -136,8 +143,10 @@ def _needed(test: TTestPower | TTestIndPower, size: float, alpha: float) -> int 
     return high
 
 
-def _bisect_size(test: TTestPower | TTestIndPower, n: int, alpha: float) -> float:
+@cache
+def _detectable(design: Design, n: int, alpha: float) -> float:
     """Return the size of effect, in standard deviations, that n participants (a group) find."""
+    test = TESTS[design]
     low, high = 0.0, 1.0
     while test.power(high, n, alpha) < POWER:
         high *= 2

@@ -82,6 +82,7 @@ class Design:
         self.dropped: dict[str, str] = {}
         self._names: list[str] = []
         self._columns: list[Numbers] = []
+        self._basis: list[Numbers] = []
         self._add(INTERCEPT, np.ones(len(self.rows)))
         self._add_conditions(ratings)
         if length and ratings.length is not None:
@@ -127,13 +128,17 @@ class Design:
 
     def _add(self, name: str, column: Numbers) -> None:
         """Add a column unless those before it make it up, as R's ``lm`` does."""
-        if self._columns:
-            rest = column - self.matrix @ np.linalg.lstsq(self.matrix, column)[0]
-            if np.linalg.norm(rest) <= DEPENDENT * np.linalg.norm(column):
-                self.dropped[name] = "the terms before it make it up"
-                return
+        rest = column
+        for _ in range(2):  # once leaves rounding of the order of what was taken out
+            for base in self._basis:
+                rest = rest - (base @ rest) * base
+        left = float(np.linalg.norm(rest))
+        if left <= DEPENDENT * float(np.linalg.norm(column)):
+            self.dropped[name] = "the terms before it make it up"
+            return
         self._names.append(name)
         self._columns.append(column)
+        self._basis.append(rest / left)
 
 
 def regression(ratings: Ratings, demographics: bool = False) -> Regression:

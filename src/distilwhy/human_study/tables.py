@@ -15,6 +15,9 @@ from distilwhy.human_study.writing import NONE, estimate, number, p_value, reaso
 
 Format = Literal["text", "latex"]
 
+MOST_TERMS = 5
+"""Terms that a note names; the JSON names all."""
+
 
 def render(analysis: StudyAnalysis, form: Format = "text") -> str:
     """Return all results of a study.
@@ -166,4 +169,10 @@ def _dropped(dropped: dict[str, str]) -> str:
     by_reason: dict[str, Sequence[str]] = {}
     for term, reason in dropped.items():
         by_reason[reason] = [*by_reason.get(reason, ()), term]
-    return "Left out: " + "; ".join(f"{', '.join(t)} ({r})" for r, t in by_reason.items()) + "."
+    told = [f"{_some(terms)} ({reason})" for reason, terms in by_reason.items()]
+    return f"Left out: {'; '.join(told)}."
+
+
+def _some(terms: Sequence[str]) -> str:
+    more = len(terms) - MOST_TERMS
+    return ", ".join(terms[:MOST_TERMS]) + (f" and {more} more" if more > 0 else "")

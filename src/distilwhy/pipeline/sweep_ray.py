@@ -58,7 +58,8 @@ def run_on_ray(runs: Sequence[TrialRun], out: Path, settings: RaySettings) -> No
         tuner = tune.Tuner(
             tune.with_resources(trial, {"cpu": settings.cpus, "gpu": settings.gpus}),
             param_space={"trial": tune.grid_search(list(range(len(runs))))},
-            tune_config=tune.TuneConfig(max_concurrent_trials=settings.workers),
+            # A process starts slowly, so that it runs one trial after another.
+            tune_config=tune.TuneConfig(max_concurrent_trials=settings.workers, reuse_actors=True),
             run_config=tune.RunConfig(
                 name=NOTES,
                 storage_path=str(out.resolve()),

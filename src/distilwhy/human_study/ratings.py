@@ -12,17 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from distilwhy import config
 from distilwhy.errors import DataError, Fault, raise_faults
 from distilwhy.files import read_table
 from distilwhy.human_study.conditions import ordered
 
-CONSTRUCTS = (
-    "plausibility",
-    "understandability",
-    "completeness",
-    "satisfaction",
-    "contrastiveness",
-)
+CONSTRUCTS: tuple[str, ...] = config.CONSTRUCTS
 """The five rated qualities in the paper's order."""
 
 QUALITY = "quality"

@@ -79,6 +79,8 @@ class StoppedError(Exception):
     def __init__(self, why: str, code: int, setting: str | None = None) -> None:
         self.code = code
         self.setting = setting
+        self.budget = "teacher.budget"
+        """Where the budget stands in a file of settings."""
         self.missing: dict[str, int] = {}
         """By step, how many texts are missing."""
         self.enough: float | None = None

@@ -17,6 +17,7 @@ Control = Literal["shuffled", "empty", "function_words"]
 another, none at all, or its own without content words."""
 
 TRAINING_SUMMARY = "training.json"
+STUDENT_CARD = "distilwhy.json"
 """File in a student's folder that holds its :class:`TrainingSummary`."""
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"

@@ -19,17 +19,20 @@ from distilwhy.cli.main import app
 from distilwhy.errors import StageError
 
 COMMANDS = (
+    "compare",
     "demo",
     "evaluate",
     "generate",
     "grow",
     "import",
+    "judge",
     "predict",
     "report",
     "run",
     "sweep",
     "train",
 )
+GROUPS = ("study",)
 
 
 def test_help_names_every_command(call: Any) -> None:
@@ -37,7 +40,7 @@ def test_help_names_every_command(call: Any) -> None:
     assert called.code == 0
     assert called.err == ""
     listed = re.findall(r"^  ([a-z]+) {2,}[A-Z]", called.out, re.M)
-    assert sorted(listed) == sorted(COMMANDS)
+    assert sorted(listed) == sorted((*COMMANDS, *GROUPS))
     assert {command.name for command in app.registered_commands} == set(COMMANDS)
 
 

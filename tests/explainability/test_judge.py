@@ -10,11 +10,11 @@ import pytest
 from scipy.stats import spearmanr
 
 from distilwhy.config import CONSTRUCTS, JudgeSettings
-from distilwhy.explainability.judge import family_warning
 from distilwhy.explainability.measures import MeasureResult, measure
 from distilwhy.explainability.subject import Subject
 from distilwhy.generators.scripted import ScriptedGenerator
 from distilwhy.judging.judge import Judge
+from distilwhy.judging.kinship import family_warning
 from distilwhy.judging.people import HumanRating
 from distilwhy.records import Annotation, Example, Prediction, TeacherText
 
@@ -152,14 +152,6 @@ def test_nothing_to_rate_is_said() -> None:
     )
 
 
-class Named:
-    """A student of which only the name matters."""
-
-    def __init__(self, base: str) -> None:
-        self.name = "runs/cells/0/student"
-        self.base = base
-
-
 @pytest.mark.parametrize(
     ("judge", "base", "warning"),
     [
@@ -171,15 +163,15 @@ class Named:
 def test_a_judge_of_the_students_family_is_warned_of(
     judge: str, base: str, warning: str | None
 ) -> None:
-    student: Any = Named(base)
-    found = family_warning(judge, Subject([], student=student))
+    found = family_warning(judge, base)
     assert (found is None) == (warning is None)
     assert warning is None or re.search(warning, str(found))
-    assert "Nothing tells" in str(family_warning(judge, Subject([])))
+    assert "Nothing tells" in str(family_warning(judge, None))
 
 
 def test_the_warning_stands_among_the_details(examples: list[Example]) -> None:
-    student: Any = Named("Qwen/Qwen3-0.6B")
     scripted = ScriptedGenerator(lambda prompt: "3", name="openai:qwen-max")
-    found = measure("judge", Subject(reasons(examples[:3]), student=student, judge=scripted))
+    found = measure(
+        "judge", Subject(reasons(examples[:3]), base="hf:Qwen/Qwen3-0.6B", judge=scripted)
+    )
     assert "same family (Qwen)" in str(found.details["warning"])

@@ -76,7 +76,7 @@ def test_unusable_tables_name_their_faults(tmp_path: Path) -> None:
     path = write(tmp_path, "1,It wades.,7,0,x,4.5,inf,7,MT,3")
     with pytest.raises(DataError, match="5 faults") as error:
         read_human_ratings(path)
-    assert "ratings.csv:2: completeness is '7', not a whole number from 1 to 5" in str(error.value)
+    assert "ratings.csv:2: completeness is 7, not a whole number from 1 to 5" in str(error.value)
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -7,17 +7,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from distilwhy.cli.forecast import show_forecast
 from distilwhy.cli.measure_options import (
     Explanations,
     Judge,
     MeasureLimit,
     MeasureNames,
     Probe,
+    Ratings,
     References,
     Scorer,
     StudentFolder,
     content,
     lines,
+    measure_settings,
     measured,
 )
 from distilwhy.cli.shared import Json, Seed, set_options, show
@@ -56,44 +59,86 @@ def evaluate(
     scorer: Scorer = None,
     judge: Judge = None,
     references: References = None,
+    ratings: Ratings = None,
     limit: MeasureLimit = None,
     probe: Probe = None,
     out: Annotated[Path | None, typer.Option(help="Also write the figures to this file.")] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what the judge would be asked and its cost.")
+    ] = False,
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
     """Summarise predictions: accuracy with interval, classes, explanation figures."""
-    from distilwhy.errors import ConfigError
-
     columns = (answer_column, gold_column, rationale_column, choices_column)
     options = set_options(
         scorer=scorer,
         judge=None if judge is None else {"model": judge},
         references=None if references is None else str(references),
+        ratings=None if ratings is None else str(ratings),
         limit=limit,
         probe=probe,
     )
-    asked = measure or explanations
-    if not asked and (options or student):
-        raise ConfigError(
-            "Options of measures are given, but no measure.", "Name one with --measure."
-        )
-    if asked and answer_column and None in (rationale_column, choices_column):
-        raise ConfigError(
-            "Measures of a foreign table's explanations need its choices as well.",
-            "Give --rationale-column and --choices-column.",
-        )
+    asked = bool(measure or explanations)
+    _check(asked, bool(options or student or dry_run), columns)
+    options |= {"measures": tuple(measure)} if measure else {}
+    if dry_run:
+        _dry_run(predictions, columns, out, explanations, options, seed, as_json)
+        return
     records, result, text = _figures(predictions, columns, out, seed)
     if against is not None:
         text += f"\n{_against(predictions, against, seed, result)}"
     if training is not None:
         text += f"\n{_contamination(records, training, seed, result)}"
     if asked:
-        options |= {"measures": tuple(measure)} if measure else {}
         found = measured(records, out, explanations, options, student=student, seed=seed)
         result["explanations"] = {one.measure: content(one) for one in found}
         text = "\n".join([text, *(line for one in found for line in lines(one))])
     show(result, as_json, text)
+
+
+def _check(asked: bool, options: bool, columns: tuple[str | None, ...]) -> None:
+    """Refuse options of measures without one, and measures of a table that lacks what they need."""
+    from distilwhy.errors import ConfigError
+
+    if options and not asked:
+        raise ConfigError(
+            "Options of measures are given, but no measure.", "Name one with --measure."
+        )
+    if asked and columns[0] and None in columns[2:]:
+        raise ConfigError(
+            "Measures of a foreign table's explanations need its choices as well.",
+            "Give --rationale-column and --choices-column.",
+        )
+
+
+def _dry_run(
+    path: Path,
+    columns: tuple[str | None, ...],
+    out: Path | None,
+    file: Path | None,
+    options: dict[str, Any],
+    seed: int,
+    as_json: bool,
+) -> None:
+    """Print what the judge would be asked."""
+    from distilwhy.evaluation.foreign import foreign_predictions
+    from distilwhy.files import read_records
+    from distilwhy.pipeline.judge_forecast import forecast_measure
+    from distilwhy.pipeline.judging import verdicts_path
+    from distilwhy.pipeline.measuring import measures_folder
+    from distilwhy.records import Prediction
+
+    settings = measure_settings(file, options, "evaluate")
+    answer, gold, *others = columns
+    if answer is not None and gold is not None:
+        records = foreign_predictions(path, answer, gold, *others)
+    else:
+        records = read_records(path, Prediction)
+    verdicts = None if out is None else verdicts_path(measures_folder(out))
+    told = forecast_measure(records, settings, verdicts, seed)
+    assert settings.judge is not None  # as the forecast has checked
+    show_forecast(told, settings.judge.budget, as_json)
 
 
 def _figures(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from distilwhy.cli.shared import plain, show
 
@@ -21,9 +21,15 @@ def show_forecast(forecast: Forecast, budget: Budget, as_json: bool) -> None:
         budget: The budget, which it is compared with.
         as_json: Whether JSON is wanted.
     """
-    values = forecast.model_dump(mode="json")
-    values["total"] = forecast.total.model_dump(mode="json")
-    show(values, as_json, table(forecast, budget))
+    show(content(forecast), as_json, table(forecast, budget))
+
+
+def content(forecast: Forecast) -> dict[str, Any]:
+    """Return a forecast as JSON holds it."""
+    return {
+        **forecast.model_dump(mode="json"),
+        "total": forecast.total.model_dump(mode="json"),
+    }
 
 
 def table(forecast: Forecast, budget: Budget) -> str:

@@ -17,6 +17,7 @@ from distilwhy.cli import (
     generate,
     grow,
     import_,
+    judge,
     predict,
     report,
     run,
@@ -48,6 +49,7 @@ app.command("train")(train.train)
 app.command("predict")(predict.predict)
 app.command("evaluate")(evaluate.evaluate)
 app.command("compare")(compare.compare)
+app.command("judge")(judge.judge)
 app.command("report")(report.report)
 app.add_typer(study.study, name="study")
 

@@ -11,6 +11,7 @@ import typer
 from distilwhy.cli.shared import settings_of, yaml_fields
 
 if TYPE_CHECKING:
+    from distilwhy.config import MeasureSettings
     from distilwhy.explainability import Figure, MeasureResult
     from distilwhy.records import Prediction
 
@@ -33,6 +34,9 @@ Judge = Annotated[
 ]
 References = Annotated[
     Path | None, typer.Option(help="Annotations of the same questions, by the teacher.")
+]
+Ratings = Annotated[
+    Path | None, typer.Option(help="Table of people's ratings of the same explanations.")
 ]
 MeasureLimit = Annotated[
     int | None, typer.Option(min=1, help="Measure so many explanations at most, drawn by seed.")
@@ -64,13 +68,28 @@ def measured(
         student: The student's folder.
         seed: Seed of all draws.
     """
-    from distilwhy.config import MeasureSettings
     from distilwhy.pipeline.measuring import measure_all, measures_folder
 
-    fields = {**yaml_fields(MeasureSettings, file), **options}
-    settings = settings_of(MeasureSettings, fields, "evaluate")
+    settings = measure_settings(file, options, "evaluate")
     folder = None if out is None else measures_folder(out)
     return measure_all(predictions, folder, settings, student=student, seed=seed)
+
+
+def measure_settings(file: Path | None, options: dict[str, Any], command: str) -> MeasureSettings:
+    """Return the settings that a file and the options beside it make.
+
+    Args:
+        file: YAML file with the fields of ``explanations``.
+        options: The fields that options set; of a judge, those beside the file's others.
+        command: The command's name.
+    """
+    from distilwhy.config import MeasureSettings
+
+    given = yaml_fields(MeasureSettings, file)
+    fields = {**given, **options}
+    if "judge" in options:
+        fields["judge"] = {**(given.get("judge") or {}), **options["judge"]}
+    return settings_of(MeasureSettings, fields, command)
 
 
 def content(result: MeasureResult) -> dict[str, Any]:

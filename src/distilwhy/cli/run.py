@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from distilwhy.cli.forecast import show_forecast
+from distilwhy.cli.forecast import content, table
 from distilwhy.cli.shared import Json, show
 
 
@@ -18,7 +18,9 @@ def run(
     ] = None,
     dry_run: Annotated[
         bool,
-        typer.Option("--dry-run", help="Only say what the teacher would be asked and its cost."),
+        typer.Option(
+            "--dry-run", help="Only say what teacher and judge would be asked and what it costs."
+        ),
     ] = False,
     as_json: Json = False,
 ) -> None:
@@ -33,12 +35,19 @@ def run(
 
 
 def _dry_run(experiment: Path, out: Path | None, as_json: bool) -> None:
-    """Print what the teacher would be asked."""
+    """Print what the teacher and the judge would be asked."""
     from distilwhy.config import load_experiment
     from distilwhy.pipeline.dry_run import forecast_run
+    from distilwhy.pipeline.judge_forecast import forecast_judge
 
-    told, teacher = forecast_run(experiment, out), load_experiment(experiment).teacher
-    if told is None or teacher is None:
-        show({"examples": 0, "steps": {}}, as_json, "Dry run: no teacher is asked.")
-    else:
-        show_forecast(told, teacher.budget, as_json)
+    told, judged = forecast_run(experiment, out), forecast_judge(experiment, out)
+    settings = load_experiment(experiment)
+    teacher, judge = settings.teacher, settings.explanations.judge
+    result = {"examples": 0, "steps": {}} if told is None else content(told)
+    parts = ["Dry run: no teacher is asked."]
+    if told is not None and teacher is not None:
+        parts = [table(told, teacher.budget)]
+    if judged is not None and judge is not None:
+        result["judge"] = content(judged)
+        parts.append(f"The judge {judge.model}:\n{table(judged, judge.budget)}")
+    show(result, as_json, "\n\n".join(parts))

@@ -24,7 +24,8 @@ def going_on(stop: StoppedError, arguments: Sequence[str]) -> str:
     if raised is not None:
         return f"With a higher budget, go on with: {_command(raised)}"
     about = "" if value is None else f" to about {value}"
-    return f"Raise teacher.budget.{stop.setting}{about}, then go on with: {_command(arguments)}"
+    raised_in = f"{stop.budget}.{stop.setting}"
+    return f"Raise {raised_in}{about}, then go on with: {_command(arguments)}"
 
 
 def _command(arguments: Sequence[str]) -> str:

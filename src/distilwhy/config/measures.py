@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from distilwhy.config.base import Settings
-from distilwhy.config.teacher import ModelSettings
+from distilwhy.config.judge import JudgeSettings
 
 
 class MeasureSettings(Settings):
@@ -20,14 +20,27 @@ class MeasureSettings(Settings):
         description="Local model that tells how likely a text is, for measures that need one, e.g. "
         "embedded or hf:NAME.",
     )
-    judge: ModelSettings | None = Field(
-        None, description="Model that rates explanations, how it is reached, and its budget."
+    judge: JudgeSettings | None = Field(
+        None,
+        description="Model that rates explanations, how it is asked and reached, and its budget "
+        "(docs/measures/judge.md).",
+    )
+    pairs: bool = Field(
+        False,
+        description="Also have the judge compare the first seeds of all conditions in pairs, after "
+        "all cells.",
     )
     references: str | None = Field(
         None,
         min_length=1,
         description="Annotations file of the test questions, for measures that compare with the "
         "teacher's texts.",
+    )
+    ratings: str | None = Field(
+        None,
+        min_length=1,
+        description="Table of people's ratings of explanations, for the judge's agreement with "
+        "people (docs/measures/judge.md).",
     )
     limit: int | None = Field(
         None, ge=1, description="Judge so many explanations at most, drawn by seed; unset, all."
@@ -44,3 +57,9 @@ class MeasureSettings(Settings):
         if len(set(value)) != len(value):
             raise ValueError("a measure stands twice")
         return value
+
+    @model_validator(mode="after")
+    def _check_pairs(self) -> MeasureSettings:
+        if self.pairs and self.judge is None:
+            raise ValueError("pairs need a judge")
+        return self

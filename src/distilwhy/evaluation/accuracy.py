@@ -58,13 +58,25 @@ def check_answers_known(examples: Sequence[Example]) -> None:
 def check_predictions(predictions: Sequence[Prediction], subject: str = "predictions") -> None:
     """Refuse predictions that cannot be scored.
 
+    Args: as of :func:`check_answered`.
+
+    Raises:
+        DataError: As of :func:`check_answered`, and when a right answer is unknown.
+    """
+    check_answered(predictions, subject)
+    check_answers_known([prediction.example for prediction in predictions])
+
+
+def check_answered(predictions: Sequence[Prediction], subject: str = "predictions") -> None:
+    """Refuse predictions that are not one predictor's.
+
     Args:
         predictions: The predictions of one predictor.
         subject: What they are called in messages, e.g. their file.
 
     Raises:
-        DataError: When there are none, when two are of the same example, when an answer is not
-            among its choices, or when a right answer is unknown.
+        DataError: When there are none, when two are of the same example, or when an answer is not
+            among its choices.
     """
     if not predictions:
         raise DataError(f"{subject}: there is no prediction to score.", "Give at least one.")
@@ -84,7 +96,6 @@ def check_predictions(predictions: Sequence[Prediction], subject: str = "predict
         if prediction.answer is not None and prediction.answer not in prediction.example.choices
     ]
     raise_faults(DataError, subject, faults, "Keep one prediction an example, made by predict.")
-    check_answers_known([prediction.example for prediction in predictions])
 
 
 def accuracy(predictions: Sequence[Prediction], seed: int = 0) -> Accuracy:

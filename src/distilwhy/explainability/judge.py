@@ -18,11 +18,11 @@ from distilwhy.explainability.measures import (
 )
 from distilwhy.explainability.subject import Subject
 from distilwhy.judging.judge import Judge, as_judge
+from distilwhy.judging.kinship import family_warning
 from distilwhy.judging.length import REFERENCE_WORDS, Sized, at_length
 from distilwhy.judging.people import agreement, by_example, correlation
 from distilwhy.judging.rating import Rated, Ratings, rate
 from distilwhy.judging.wording import wording
-from distilwhy.models.families import families, shared_family
 from distilwhy.records import Prediction
 
 QUALITY = "quality"
@@ -36,6 +36,12 @@ class JudgeMeasure:
     """Ratings of a judge, raw and at one length, and people's agreement. Costs 10 calls an item."""
 
     needs: tuple[str, ...] = ("judge",)
+    uses: tuple[str, ...] = ("references", "ratings")
+
+    @property
+    def wording(self) -> str:
+        """See :class:`Measure`."""
+        return wording().digest
 
     def score(self, subject: Subject) -> Scored:
         """See :class:`Measure`."""
@@ -162,32 +168,8 @@ def _details(
         "reference_words": words,
         "rated_by_people": people,
         "usd": found.cost.usd,
-        "warning": family_warning(judge.name, subject),
+        "warning": family_warning(judge.name, subject.base),
     }
-
-
-def family_warning(judge: str, subject: Subject) -> str | None:
-    """Return the warning that a judge is of the student's family, or may be; ``None`` where not.
-
-    Args:
-        judge: Its model string.
-        subject: What is judged; of a student that is not given, no family is known.
-    """
-    student = getattr(subject.student, "base", None) or getattr(subject.student, "name", None)
-    if student is None:
-        return "Nothing tells of which family the student is, so the judge may be of the same."
-    shared = shared_family(judge, student)
-    if shared is not None:
-        return (
-            f"Judge and student are of the same family ({shared}); judges prefer texts of their "
-            "own kind (Panickssery et al. 2024, arXiv 2404.13076)."
-        )
-    unknown = [
-        what for what, name in (("judge", judge), ("student", student)) if not families(name)
-    ]
-    if unknown:
-        return f"The family of the {' and the '.join(unknown)} is not known; they may share one."
-    return None
 
 
 MEASURES.add("judge", JudgeMeasure())

@@ -84,7 +84,9 @@ class Measure(Protocol):
 
     needs: tuple[str, ...]
     """What a subject must have beside predictions: ``student``, ``scorer``, ``judge``,
-    ``references``; ``scorer|judge`` is one of the two."""
+    ``references``; ``scorer|judge`` is one of the two. Two more attributes may be there: ``uses``,
+    what is given to it as well where there is some (``references``, ``ratings``), and ``wording``,
+    a hash of its words, with which it is made anew when they change."""
 
     def score(self, subject: Subject) -> Scored:
         """Judge each item; items that cannot be judged are left out.

@@ -69,6 +69,7 @@ class Subject:
     Args:
         predictions: Its predictions.
         student: The student, where it can be asked again.
+        base: Model string of what the student was trained from, where that is known.
         scorer: A model that tells how likely a text is.
         judge: A model that rates explanations; a :class:`distilwhy.judging.judge.Judge` keeps its
             texts and its budget.
@@ -92,6 +93,7 @@ class Subject:
     embedder: str = EMBEDDER
     probe: bool = False
     seed: int = 0
+    base: str | None = None
 
     @property
     def given(self) -> list[str]:

@@ -29,6 +29,7 @@ DEMOGRAPHICS = ("gender", "age", "country", "education", "employement")
 LOWEST, HIGHEST = 1, 5
 NEEDED = ("CASE", "model", *CONSTRUCTS)
 MISSING = ("", "na", "n/a", "nan", "null", "none")
+REMEDY = f"Ratings are whole numbers from {LOWEST} to {HIGHEST}; a missing one is empty."
 NOT_STATED = "not stated"
 OTHER_NAMES = {"employement": "employment"}
 
@@ -117,8 +118,7 @@ def read_ratings(path: Path) -> Ratings:
     ).T
     lengths = column("rationale_length")
     length = None if lengths is None else _numbers("rationale_length", lengths, places, faults)
-    remedy = f"Ratings are whole numbers from {LOWEST} to {HIGHEST}; a missing one is empty."
-    raise_faults(DataError, str(path), faults, remedy)
+    raise_faults(DataError, str(path), faults, REMEDY)
 
     texts = column("rationale") or [""] * len(rows)
     ids = column("rationale_id")
@@ -143,6 +143,62 @@ def read_ratings(path: Path) -> Ratings:
         demographics=demographics,
         notes=(*_condition_notes(conditions, unknown), *doubled),
     )
+
+
+@dataclass(frozen=True)
+class RatedText:
+    """One person's ratings of one explanation, whatever else its table tells.
+
+    Args:
+        rationale: The explanation.
+        question: The question that it is about; ``None`` where the table does not tell.
+        values: Ratings from 1 to 5 by construct; missing ones are left out.
+    """
+
+    rationale: str
+    question: str | None
+    values: Mapping[str, int]
+
+
+def read_rated_texts(path: Path) -> list[RatedText]:
+    """Read explanations and their ratings from a table of which no more is needed.
+
+    ``rationale`` and one or more constructs must be there, in any case; ``question`` may be.
+
+    Args:
+        path: The table; its ending names the format.
+
+    Raises:
+        DataError: Naming the columns that are missing, or all cells that cannot be used.
+    """
+    rows = read_table(path)
+    columns = {name.strip().casefold(): name for _, row in rows for name in row if name}
+    constructs = [name for name in CONSTRUCTS if name in columns]
+    if "rationale" not in columns or not constructs:
+        raise DataError(
+            f"{path} has no column 'rationale', or none of {', '.join(CONSTRUCTS)}.",
+            f"Its columns are: {', '.join(columns.values())}.",
+        )
+    places = [place for place, _ in rows]
+    faults: list[Fault] = []
+    cells = {
+        name: [_text(row.get(columns.get(name, ""))) for _, row in rows]
+        for name in (*constructs, "rationale", "question")
+    }
+    numbers = {
+        name: _numbers(name, cells[name], places, faults, rating=True) for name in constructs
+    }
+    raise_faults(DataError, str(path), faults, REMEDY)
+    return [
+        RatedText(
+            text,
+            question or None,
+            {name: int(found[row]) for name, found in numbers.items() if found[row] == found[row]},
+        )
+        for row, (text, question) in enumerate(
+            zip(cells["rationale"], cells["question"], strict=True)
+        )
+    ]
 
 
 def _check_columns(path: Path, columns: Mapping[str, str]) -> None:

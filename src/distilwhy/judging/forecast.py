@@ -97,4 +97,6 @@ def _forecast(
         measure=measure,
         sample=sample,
         ask=ask,
+        who="judge",
+        stand_ins="the most that a verdict may have",
     )

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from distilwhy.config import JudgeSettings
+from distilwhy.errors import StoppedError
 from distilwhy.generators.base import Decoding, Generated, Generator
+from distilwhy.progress import progress_bar, say
 from distilwhy.teaching.asking import FREE, stored_teacher
 from distilwhy.teaching.spending import Terms
 from distilwhy.teaching.teacher import Teacher
+
+BUDGET = "judge.budget"
+"""Where its budget stands in a file of the fields of ``explanations``."""
 
 
 class Judge:
@@ -40,34 +45,50 @@ class Judge:
         self.name = generator.name
         self.settings = settings or JudgeSettings(model=generator.name)
         self.seed = seed
+        self.refused = 0
+        """Prompts of the last run that the model refused, and may answer another time."""
         self._generator = generator
         self._store_path = store_path
         self._terms = terms
 
     @contextmanager
-    def asking(self) -> Iterator[Teacher]:
+    def asking(self, wanted: int) -> Iterator[Teacher]:
         """Open the store and ask through it.
+
+        Args:
+            wanted: How many verdicts are wanted, for the progress bar.
 
         Raises:
             DataError: When the store cannot be used, or another process has it open.
             StoppedError: When the budget is reached, or at a SIGINT or SIGTERM.
         """
-        if self._store_path is None:
-            with (
-                TemporaryDirectory() as folder,
-                self._stored(Path(folder) / "texts.jsonl") as asked,
-            ):
-                yield asked
-        else:
-            with self._stored(self._store_path) as asked:
-                yield asked
+        with ExitStack() as stack:
+            path = self._store_path
+            if path is None:
+                path = Path(stack.enter_context(TemporaryDirectory())) / "verdicts.jsonl"
+            source = stack.enter_context(stored_teacher(self._generator, path, self._terms))
+            advance = stack.enter_context(progress_bar("verdicts", wanted))
+
+            def heard(note: str) -> None:
+                advance(teacher.done, note=note, before=teacher.before)
+
+            teacher = Teacher(source, heard)
+            try:
+                yield teacher
+            except StoppedError as stop:
+                stop.budget = BUDGET
+                if self._store_path is None:
+                    say("No output was named beside which to keep the verdicts: they are lost.")
+                raise
+            finally:
+                self.refused = len(source.refused)
 
     def generate(
         self, prompts: Iterable[str], decoding: Decoding
     ) -> Iterator[tuple[int, Generated]]:
         """Yield the texts of prompts, from the store where it has them."""
         listed = {str(number): prompt for number, prompt in enumerate(prompts)}
-        with self.asking() as asked:
+        with self.asking(len(listed)) as asked:
             rows = asked.texts(listed, decoding, "judge")
         for number, row in rows.items():
             yield (
@@ -76,11 +97,6 @@ class Judge:
                     row.text, row.finish, row.prompt_tokens, row.completion_tokens, row.logprob
                 ),
             )
-
-    @contextmanager
-    def _stored(self, path: Path) -> Iterator[Teacher]:
-        with stored_teacher(self._generator, path, self._terms) as source:
-            yield Teacher(source)
 
 
 def as_judge(generator: Generator, seed: int = 0) -> Judge:

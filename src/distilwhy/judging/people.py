@@ -7,16 +7,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
 
-from distilwhy.config import CONSTRUCTS
-from distilwhy.errors import DataError, Fault, raise_faults
-from distilwhy.files import read_table
-from distilwhy.judging.verdicts import HIGHEST, LOWEST
+from distilwhy.human_study.ratings import read_rated_texts
 from distilwhy.records import Prediction, Record
 from distilwhy.statistics.agreement import Agreement, krippendorff_alpha
 from distilwhy.statistics.values import all_equal
 from distilwhy.tasks.words import collapse
 
-MISSING = ("", "na", "n/a", "nan", "null", "none")
 LEAST = 3  # explanations below which a correlation says nothing
 LEVEL = 0.95
 RESAMPLES = 2000
@@ -65,44 +61,10 @@ def read_human_ratings(path: Path) -> list[HumanRating]:
     Raises:
         DataError: Naming the columns that are missing, or all cells that cannot be used.
     """
-    rows = read_table(path)
-    columns = {name.strip().casefold(): name for _, row in rows for name in row if name}
-    constructs = [name for name in CONSTRUCTS if name in columns]
-    if "rationale" not in columns or not constructs:
-        raise DataError(
-            f"{path} has no column 'rationale', or none of {', '.join(CONSTRUCTS)}.",
-            f"Its columns are: {', '.join(columns.values())}.",
-        )
-    faults: list[Fault] = []
-    found = []
-    for place, row in rows:
-        values = {}
-        for name in constructs:
-            cell = row.get(columns[name])
-            text = "" if cell is None or cell != cell else str(cell).strip()
-            if text.casefold() in MISSING:
-                continue
-            number = _whole(text)
-            if number is None:
-                what = f"{name} is {text[:40]!r}, not a whole number from {LOWEST} to {HIGHEST}"
-                faults.append(Fault(place, what))
-            else:
-                values[name] = number
-        question = row.get(columns.get("question", ""))
-        text = str(row.get(columns["rationale"]) or "")
-        found.append(HumanRating(explanation=text, question=question or None, values=values))
-    remedy = "Leave the cell empty where a rating is missing."
-    raise_faults(DataError, str(path), faults, remedy)
-    return found
-
-
-def _whole(text: str) -> int | None:
-    try:
-        number = float(text)
-    except ValueError:
-        return None
-    whole = number == int(number) if abs(number) <= HIGHEST else False
-    return int(number) if whole and number >= LOWEST else None
+    return [
+        HumanRating(explanation=row.rationale, question=row.question, values=dict(row.values))
+        for row in read_rated_texts(path)
+    ]
 
 
 def by_example(

@@ -75,6 +75,7 @@ class Preferences(Record):
         unreadable_text: The beginning of a verdict that could not be read, quoted and harmless.
         length_unit: Standard deviation of the difference in words, by which lengths were divided.
         cost: Texts, tokens and seconds.
+        warnings: What speaks against this judge of these predictors, a sentence each.
     """
 
     judge: str
@@ -85,6 +86,7 @@ class Preferences(Record):
     unreadable_text: str | None
     length_unit: float
     cost: TeachingCost
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass
@@ -124,13 +126,12 @@ def prefer(predictors: Mapping[str, Sequence[Prediction]], judge: Judge) -> Pref
     settings = judge.settings
     pairs = common(predictors)
     each = sum(len(questions) for questions in pairs.values())
-    with judge.asking() as teacher:
+    calls = each * settings.samples
+    with judge.asking(calls * len(settings.constructs)) as teacher:
         try:
             return prefer_through(teacher, predictors, settings, judge.seed, judge.name)
         except StoppedError as stop:
-            stop.missing = teacher.missing(
-                dict.fromkeys(settings.constructs, each * settings.samples)
-            )
+            stop.missing = teacher.missing(dict.fromkeys(settings.constructs, calls))
             raise
 
 

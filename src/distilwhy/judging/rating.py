@@ -101,7 +101,7 @@ def rate(predictions: Sequence[Prediction], judge: Judge) -> Ratings:
         StoppedError: When the budget is reached, or at a SIGINT or SIGTERM.
     """
     calls = len(predictions) * judge.settings.samples
-    with judge.asking() as teacher:
+    with judge.asking(calls * len(judge.settings.constructs)) as teacher:
         try:
             return rate_through(teacher, predictions, judge.settings, judge.seed)
         except StoppedError as stop:

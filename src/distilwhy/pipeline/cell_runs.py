@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from distilwhy.config import Experiment
 from distilwhy.errors import StageError, UserError
@@ -12,6 +13,7 @@ from distilwhy.pipeline import stages
 from distilwhy.pipeline.cells import Cell, swaps_tags
 from distilwhy.pipeline.checks import with_teacher
 from distilwhy.pipeline.inputs import given_path
+from distilwhy.pipeline.judging import asks_judge
 from distilwhy.pipeline.measuring import measure_all, measures_folder
 from distilwhy.progress import say
 
@@ -70,25 +72,43 @@ class CellRun:
         return collapsed
 
     def _measure(self) -> None:
-        """Judge the student's explanations by the measures that the experiment names."""
-        settings, cell = self.experiment.explanations, self.cell
-        if not settings.measures:
-            return
-        references = settings.references and given_path(settings.references, self.base)
-        measure_all(
-            cell.predictions,
-            measures_folder(cell.figures),
-            settings,
-            student=cell.trained,
-            prediction=self.experiment.prediction,
-            references=references,
-            seed=self.experiment.seed,
-        )
+        """Judge the student's explanations by the measures that need no judge."""
+        settings = self.experiment.explanations
+        own = [name for name in settings.measures if not asks_judge(name, settings)]
+        measure_cell(self.cell, self.experiment, self.base, own)
 
     def tell(self, collapsed: tuple[str, ...]) -> None:
         """Say so when the student collapsed."""
         if collapsed:
             say(f"{self.name} collapsed: {'; '.join(collapsed)}.")
+
+
+def measure_cell(
+    cell: Cell, experiment: Experiment, base: Path | None, measures: Sequence[str], **judge: Any
+) -> None:
+    """Judge the explanations of a cell's student.
+
+    Args:
+        cell: The cell, whose predictions are there.
+        experiment: The experiment.
+        base: Folder that relative paths in the experiment file start from.
+        measures: By which of the experiment's measures.
+        judge: The judge's model and store, as :func:`measure_all` takes them.
+    """
+    settings = experiment.explanations
+    if not measures:
+        return
+    measure_all(
+        cell.predictions,
+        measures_folder(cell.figures),
+        settings.model_copy(update={"measures": tuple(measures)}),
+        student=cell.trained,
+        prediction=experiment.prediction,
+        references=settings.references and given_path(settings.references, base),
+        ratings=settings.ratings and given_path(settings.ratings, base),
+        seed=experiment.seed,
+        **judge,
+    )
 
 
 def run_in_turn(runs: Sequence[CellRun]) -> None:

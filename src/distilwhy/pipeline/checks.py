@@ -10,8 +10,10 @@ from distilwhy.config import Condition, Experiment, MeasureSettings, TeachingSet
 from distilwhy.errors import ConfigError, DataError, Fault, raise_faults
 from distilwhy.evaluation.accuracy import check_answers_known
 from distilwhy.explainability import MEASURES, check_given
+from distilwhy.judging.people import read_human_ratings
 from distilwhy.manifests import manifest_path
 from distilwhy.pipeline.cells import Cell
+from distilwhy.pipeline.inputs import given_path
 from distilwhy.records import Annotation, Example, Family, TeacherText
 from distilwhy.students.mixing import TEACHER, mixed
 from distilwhy.students.views import ViewOptions, make_rows
@@ -35,7 +37,7 @@ def check_experiment(experiment: Experiment, cells: Sequence[Cell], base: Path |
     for condition in experiment.conditions:
         _check_control(condition)
     _check_folders(cells)
-    check_measures(experiment.explanations)
+    check_measures(experiment.explanations, base)
     if experiment.teacher is not None:
         family = load_task(experiment.task, base).family
         asked = _asked_for(experiment.teacher, family)
@@ -56,15 +58,18 @@ def check_experiment(experiment: Experiment, cells: Sequence[Cell], base: Path |
         _check_soft(unfinished, experiment)
 
 
-def check_measures(settings: MeasureSettings) -> None:
-    """Refuse measures that there are not, or that lack what they need.
+def check_measures(settings: MeasureSettings, base: Path | None = None) -> None:
+    """Refuse measures that there are not, or that lack what they need, and unusable ratings.
 
     Args:
         settings: Those of an experiment, whose students can all be asked again.
+        base: Folder that relative paths start from.
     """
     given = ["student", *(n for n in ("scorer", "judge", "references") if getattr(settings, n))]
     for name in settings.measures:
         check_given(MEASURES.get(name).needs, given, name)
+    if settings.ratings is not None:
+        read_human_ratings(given_path(settings.ratings, base))
 
 
 def with_teacher(condition: Condition, experiment: Experiment) -> Condition:

@@ -13,7 +13,8 @@ from distilwhy.config import to_yaml
 from distilwhy.environment import machine, versions
 from distilwhy.evaluation.contamination import contamination
 from distilwhy.evaluation.paired import mcnemar
-from distilwhy.files import read_records
+from distilwhy.files import read_json, read_records
+from distilwhy.judging.preference import Preferences
 from distilwhy.manifests import manifest_path, read_manifest
 from distilwhy.pipeline import stages
 from distilwhy.pipeline.beside import cost_path, costs_path, outcome_path, read_cost, read_outcome
@@ -66,6 +67,7 @@ def collect(run: ExperimentRun) -> ReportData:
         entries=tuple(entries),
         comparisons=tuple(_comparisons(entries, run.experiment.seed)),
         samples=tuple(annotations[:SAMPLES]),
+        preferences=_preferences(run),
         over_seeds=_over_seeds(run),
         contamination=contamination(
             entries[0].predictions, [a.example for a in annotations], seed=run.experiment.seed
@@ -100,7 +102,15 @@ def files_of(run: ExperimentRun) -> list[Path]:
     files = [run.annotations, cost_path(run.drafts), outcome_path(run.drafts), *predictions]
     files += map(costs_path, predictions)
     files += [path for cell in run.cells for path in measure_files(measures_folder(cell.figures))]
+    files += [run.preferences] if run.experiment.explanations.pairs else []
     return [path for path in files if path.is_file()]
+
+
+def _preferences(run: ExperimentRun) -> Preferences | None:
+    """Return what the judge prefers, where it was asked."""
+    if not run.experiment.explanations.pairs or not run.preferences.is_file():
+        return None
+    return Preferences.model_validate(read_json(run.preferences))
 
 
 def _entry(name: str, path: Path, kind: str, **facts: object) -> Entry:

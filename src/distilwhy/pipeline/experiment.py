@@ -25,6 +25,7 @@ from distilwhy.pipeline.checks import (
     fingerprint,
 )
 from distilwhy.pipeline.inputs import given_path
+from distilwhy.pipeline.judged_cells import judge_cells
 from distilwhy.pipeline.sources import with_sources
 from distilwhy.progress import say
 from distilwhy.records import Annotation, Example
@@ -99,6 +100,7 @@ class ExperimentRun:
         self._ask_teacher()
         self._free_teacher()
         self._run_cells()
+        judge_cells(self)
         self.write_report()
         say(f"Done in {time.monotonic() - start:.0f} s: {self.report}")
         return self.report
@@ -242,6 +244,11 @@ class ExperimentRun:
     def asks_teacher(self) -> bool:
         """Whether the teacher's own accuracy is measured."""
         return self.experiment.teacher is not None and self.experiment.ask_teacher
+
+    @property
+    def preferences(self) -> Path:
+        """What the judge prefers of the conditions' explanations, where it is asked."""
+        return self.folder / "judge" / "pairs.json"
 
     @property
     def teacher_predictions(self) -> Path:

@@ -96,18 +96,24 @@ def local_teacher(model: str) -> dict[str, Path]:
     return {"teacher": path} if name.kind in ("hf", "gguf") and path.exists() else {}
 
 
-def terms(teacher: ModelSettings, run: StageRun, elsewhere: Sequence[Path] = ()) -> Terms:
+def terms(
+    teacher: ModelSettings,
+    run: StageRun,
+    elsewhere: Sequence[Path] = (),
+    among_inputs: str = "teacher",
+) -> Terms:
     """Return on what terms a teacher is asked.
 
     Args:
         teacher: Its budget and prices.
         run: The stage, which knows the content of a teacher on this machine.
         elsewhere: Other stores whose cost counts against the budget.
+        among_inputs: The name of a teacher on this machine among the stage's inputs.
     """
     from distilwhy.generators.open import LOCAL_KINDS
     from distilwhy.teaching.spending import Terms
 
-    files = run.inputs.get("teacher")
+    files = run.inputs.get(among_inputs)
     local = parse_model(teacher.model).kind in LOCAL_KINDS
     return Terms(
         teacher.budget,

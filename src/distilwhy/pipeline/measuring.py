@@ -21,9 +21,17 @@ from distilwhy.explainability import (
     measure,
 )
 from distilwhy.files import read_json, read_records, write_json
-from distilwhy.manifests import SUFFIX, begin_stage, stage_is_done, write_manifest
+from distilwhy.judging.people import HumanRating, read_human_ratings
+from distilwhy.manifests import SUFFIX, StageRun, begin_stage, stage_is_done, write_manifest
 from distilwhy.outputs import check_output_folder
-from distilwhy.pipeline.inputs import NO_TEXT_CHANGES, content, local_teacher
+from distilwhy.pipeline.inputs import content, local_teacher
+from distilwhy.pipeline.judging import (
+    base_of,
+    judge_asking,
+    judge_files,
+    judge_of,
+    verdicts_path,
+)
 from distilwhy.progress import say
 from distilwhy.records import Annotation, Prediction
 from distilwhy.tasks.rows import draw
@@ -56,6 +64,9 @@ class Asked:
         student: Folder of the trained student, if any.
         prediction: How the student is asked.
         references: Annotations file of the questions, if any.
+        ratings: Table of people's ratings, if any.
+        verdicts: The store of the judge's verdicts; ``None`` keeps none.
+        judge: The judge's model, where it is loaded already.
     """
 
     def __init__(
@@ -63,12 +74,17 @@ class Asked:
         settings: MeasureSettings,
         student: Path | None,
         prediction: PredictionSettings,
-        references: Path | None,
+        references: Path | None = None,
+        ratings: Path | None = None,
+        verdicts: Path | None = None,
+        judge: Generator | None = None,
     ) -> None:
         self.settings = settings
         self.folder = student
         self.prediction = prediction
-        self.path = references
+        self.files = {"references": references, "ratings": ratings}
+        self.verdicts = verdicts
+        self._judge = judge
 
     @cached_property
     def student(self) -> TrainedStudent | None:
@@ -101,29 +117,46 @@ class Asked:
         return scorer
 
     @cached_property
-    def judge(self) -> Generator | None:
-        """The judge."""
-        if self.settings.judge is None:
-            return None
+    def judge_model(self) -> Generator:
+        """The judge's model."""
         from distilwhy.generators.open import lazy_generator
 
-        return lazy_generator(self.settings.judge.model, self.settings.judge)
+        assert self.settings.judge is not None
+        return self._judge or lazy_generator(self.settings.judge.model, self.settings.judge)
 
     @cached_property
     def references(self) -> Mapping[str, Annotation]:
         """The teacher's texts by example id."""
-        found = read_records(self.path, Annotation) if self.path else []
+        path = self.files["references"]
+        found = read_records(path, Annotation) if path else []
         return {annotation.example.id: annotation for annotation in found}
 
+    @cached_property
+    def ratings(self) -> Sequence[HumanRating]:
+        """People's ratings of explanations.
+
+        Raises:
+            DataError: When their table cannot be used.
+        """
+        path = self.files["ratings"]
+        return read_human_ratings(path) if path else ()
+
+    @cached_property
+    def base(self) -> str | None:
+        """Model string of what the student was trained from, where that is known."""
+        return base_of(self.folder)
+
     def needs(self, measure: str) -> list[str]:
-        """Return what a measure asks, of what there is."""
+        """Return what a measure asks or uses, of what there is."""
         named = {
             "student": self.folder,
             "scorer": self.settings.scorer,
             "judge": self.settings.judge,
-            "references": self.path,
+            **self.files,
         }
-        wanted = [name for need in MEASURES.get(measure).needs for name in alternatives(need)]
+        found = MEASURES.get(measure)
+        wanted = [name for need in found.needs for name in alternatives(need)]
+        wanted += getattr(found, "uses", ())
         return [name for name in wanted if named[name] is not None]
 
     def check_has(self, measure: str) -> None:
@@ -139,10 +172,11 @@ class Asked:
         needs, found = self.needs(measure), {}
         if "student" in needs and self.folder is not None:
             found["student"] = self.folder
-        if "references" in needs and self.path is not None:
-            found["references"] = self.path
+        found |= {name: path for name, path in self.files.items() if name in needs and path}
         if "scorer" in needs and self.settings.scorer is not None:
             found |= {f"scorer_{k}": v for k, v in local_teacher(self.settings.scorer).items()}
+        if "judge" in needs and self.settings.judge is not None:
+            found |= judge_files(self.settings.judge)
         return found
 
     def fixed(self, measure: str) -> dict[str, Any]:
@@ -150,15 +184,28 @@ class Asked:
         needs, settings = self.needs(measure), self.settings.model_dump(mode="json")
         found = {name: settings[name] for name in ("scorer",) if name in needs}
         if "judge" in needs and self.settings.judge is not None:
-            found["judge"] = self.settings.judge.model_dump(mode="json", exclude=NO_TEXT_CHANGES)
+            found |= {"judge": judge_asking(self.settings.judge), "base": self.base}
         if "student" in needs:
             found["prediction"] = self.prediction.model_dump(mode="json")
             found["probe"] = self.settings.probe
-        return found
+        wording = getattr(MEASURES.get(measure), "wording", None)
+        return found if wording is None else {**found, "wording": wording}
 
-    def subject(self, measure: str, records: Sequence[Prediction], seed: int) -> Subject:
-        """Return what a measure judges, with whoever it asks."""
-        asked: dict[str, Any] = {name: getattr(self, name) for name in self.needs(measure)}
+    def subject(self, measure: str, records: Sequence[Prediction], run: StageRun) -> Subject:
+        """Return what a measure judges, with whoever it asks.
+
+        Args:
+            measure: The measure's name.
+            records: The predictions.
+            run: The stage.
+        """
+        needs, seed = self.needs(measure), run.seed or 0
+        asked: dict[str, Any] = {name: getattr(self, name) for name in needs if name != "judge"}
+        if "judge" in needs and self.settings.judge is not None:
+            asked |= {
+                "judge": judge_of(self.settings.judge, self.judge_model, self.verdicts, run),
+                "base": self.base,
+            }
         return Subject(records, probe=self.settings.probe, seed=seed, **asked)
 
 
@@ -170,6 +217,9 @@ def measure_all(
     student: str | Path | None = None,
     prediction: PredictionSettings | None = None,
     references: str | Path | None = None,
+    ratings: str | Path | None = None,
+    verdicts: Path | None = None,
+    judge: Generator | None = None,
     seed: int = 0,
 ) -> list[MeasureResult]:
     """Judge a predictor's explanations by several measures.
@@ -181,6 +231,9 @@ def measure_all(
         student: Folder of the student, for measures that ask it again.
         prediction: How the student is asked.
         references: Annotations file in place of the settings' own.
+        ratings: Table of people's ratings in place of the settings' own.
+        verdicts: The store of the judge's verdicts, which others may share; in ``out`` when unset.
+        judge: The judge's model, where it is loaded already.
         seed: Seed of all draws and intervals.
 
     Returns:
@@ -188,20 +241,26 @@ def measure_all(
 
     Raises:
         UserError: When a measure, a model or a file cannot be used.
+        StoppedError: When the judge's budget is reached, or at a SIGINT or SIGTERM.
     """
     if isinstance(predictions, str | Path):
         predictions = read_records(Path(predictions), Prediction)
     records = draw(predictions, settings.limit, seed)
-    path = references or settings.references
+    folder = Path(out) if out is not None else None
+    if verdicts is None and folder is not None:
+        verdicts = verdicts_path(folder)
+    references, ratings = references or settings.references, ratings or settings.ratings
     asked = Asked(
         settings,
         Path(student) if student is not None else None,
         prediction or PredictionSettings(),
-        Path(path) if path else None,
+        Path(references) if references else None,
+        Path(ratings) if ratings else None,
+        verdicts=verdicts,
+        judge=judge,
     )
     for name in settings.measures:
         asked.check_has(name)
-    folder = Path(out) if out is not None else None
     if folder is not None:
         check_output_folder(folder)
     return [_measured(name, records, asked, folder, seed) for name in settings.measures]
@@ -223,8 +282,11 @@ def _measured(
         return MeasureResult.model_validate(read_json(file))
     say(f"Measure {name}.")
     run = begin_stage("measure", inputs, fixed, seed)
-    result = measure(name, asked.subject(name, records, seed))
+    subject = asked.subject(name, records, run)
+    result = measure(name, subject)
     if file is not None:
         write_json(file, result.model_dump(mode="json"))
-        write_manifest(file, run)
+        # Without a manifest the same command asks for what was refused once more.
+        if not getattr(subject.judge, "refused", 0):
+            write_manifest(file, run)
     return result

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from distilwhy.config import Condition, Experiment, TeacherSettings
+from distilwhy.config import Condition, Experiment, JudgeSettings, TeacherSettings
 from distilwhy.records import Record
 
 SOURCES = {
@@ -36,6 +36,10 @@ SOURCES = {
     "2305.18029.",
     "hint": "Turpin, Michael, Perez, Bowman: Language models don't always say what they think. "
     "2023, arXiv 2305.04388.",
+    "judge": "Zheng et al.: Judging LLM-as-a-judge with MT-Bench and Chatbot Arena. 2023, arXiv "
+    "2306.05685.",
+    "bradley_terry": "Bradley, Terry: Rank analysis of incomplete block designs. Biometrika 39, "
+    "1952.",
     "calibration": "Guo, Pleiss, Sun, Weinberger: On calibration of modern neural networks. 2017, "
     "arXiv 1706.04599.",
 }
@@ -188,4 +192,21 @@ def _evaluation(experiment: Experiment, cited: _Cited) -> str:
     if names:
         listed = ", ".join(f"{name}{cited.cite(name)}" for name in names)
         text += f" Explanations were judged by these measures: {listed}."
+    if experiment.explanations.judge is not None and "judge" in names:
+        text += f" {_ratings(experiment.explanations.judge)}"
+    if experiment.explanations.pairs:
+        text += (
+            " A judge compared the conditions' explanations in pairs, in both orders; what was not "
+            f"preferred in both{cited.cite('judge')} is a tie, and strengths are Bradley-Terry's"
+            f"{cited.cite('bradley_terry')}."
+        )
     return text
+
+
+def _ratings(judge: JudgeSettings) -> str:
+    constructs = ", ".join(judge.constructs)
+    return (
+        f"The judge {judge.model} rated {constructs} from 1 to 5, one call each, {judge.samples} "
+        f"times, half of them with the scale shown the other way round, at temperature "
+        f"{judge.temperature:g}."
+    )

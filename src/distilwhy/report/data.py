@@ -12,6 +12,7 @@ from distilwhy.comparison.robust import RobustAnalysis
 from distilwhy.evaluation.contamination import Contamination
 from distilwhy.evaluation.metrics import Metrics
 from distilwhy.explainability import MeasureResult
+from distilwhy.judging.preference import Preferences
 from distilwhy.records import Annotation, Control, Prediction, Record
 from distilwhy.report.appendix import Appendix
 
@@ -140,6 +141,7 @@ class ReportData(Record):
         samples: The first few annotations.
         appendix: A methods section for a paper.
         contamination: Test questions that training nearly repeats; ``None`` where not looked for.
+        preferences: What a judge prefers of the conditions' explanations; ``None`` where not asked.
         over_seeds: How conditions differ over several seeds; ``None`` where there is one seed only.
     """
 
@@ -162,6 +164,7 @@ class ReportData(Record):
     samples: tuple[Annotation, ...] = ()
     appendix: Appendix = Appendix()
     contamination: Contamination | None = None
+    preferences: Preferences | None = None
     over_seeds: RobustAnalysis | None = None
 
     @model_validator(mode="after")

@@ -122,9 +122,11 @@ def _measure_table(data: ReportData, measure: str) -> Table:
 
 
 def _notes(entry: Entry, result: MeasureResult) -> Iterator[str]:
-    """Yield why figures are missing."""
+    """Yield why figures are missing, and what the measure itself warns of."""
     if result.reason is not None:
         yield f"{entry.name}: not applicable, {result.reason}."
+    if warning := result.details.get("warning"):
+        yield f"{entry.name}: {warning}"
     for name, figure in result.figures.items():
         if figure.value is None:
             yield f"{entry.name}, {name}: {figure.reason}."

@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from distilwhy.comparison.tables import robust_grids
 from distilwhy.files import atomic_text
+from distilwhy.judging.tables import pair_grid, remarks, strength_grid
 from distilwhy.records import LETTERS
 from distilwhy.report import formats, tables
 from distilwhy.report.browser import browser_content, json_block
@@ -69,6 +70,7 @@ def render(data: ReportData) -> str:
         **_figures(data),
         **_tables(data),
         **_over_seeds(data),
+        **_preferences(data),
         **_measures(data),
         **_browser(data),
     )
@@ -154,6 +156,16 @@ def _over_seeds(data: ReportData) -> dict[str, Any]:
     return {
         "seed_tables": [grid_table(f"over-seeds-{n}", grid) for n, grid in enumerate(grids, 1)],
         "conclusions": [] if found is None else [item.text for item in found.conclusions],
+    }
+
+
+def _preferences(data: ReportData) -> dict[str, Any]:
+    """Return what a judge prefers: tables, and what a reader must know beside them."""
+    found = data.preferences
+    grids = [] if found is None else [strength_grid(found), pair_grid(found)]
+    return {
+        "preference_tables": [grid_table(f"preferences-{n}", g) for n, g in enumerate(grids, 1)],
+        "remarks": [] if found is None else list(remarks(found)),
     }
 
 

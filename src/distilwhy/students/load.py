@@ -13,10 +13,10 @@ from distilwhy.errors import Fault, ModelError, raise_faults
 from distilwhy.files import describe, read_json, write_json
 from distilwhy.models.layers import check_layers, keep_layers
 from distilwhy.models.load import LoadedModel, check_model, load_model, quiet
-from distilwhy.records import Record
+from distilwhy.records import STUDENT_CARD, Record
 from distilwhy.students.quantise import check_bits, merged, quantise
 
-CARD = "distilwhy.json"
+CARD = STUDENT_CARD
 
 
 class StudentCard(Record):

@@ -120,6 +120,8 @@ def forecast(
     measure: Measure | None = None,
     sample: int = SAMPLE,
     ask: Ask | None = None,
+    who: str = "teacher",
+    stand_ins: str = "those of worked examples",
 ) -> Forecast:
     """Say what annotating examples will ask for, without asking for it and without writing.
 
@@ -132,6 +134,8 @@ def forecast(
         measure: Times some texts, where the store tells no time.
         sample: Make the prompts of so many examples at most, drawn by seed.
         ask: What is asked instead of annotations.
+        who: Who is asked, for the notes.
+        stand_ins: What text tokens are where no text is stored, for the notes.
 
     Raises:
         UserError: As of :func:`annotate`.
@@ -163,7 +167,7 @@ def forecast(
         spent_tokens=used.total,
         spent_usd=prices and prices.usd(used.prompt, used.completion, used.cached),
         spent_hours=spent.seconds / 3600,
-        notes=tuple(_notes(figures, count, timed)),
+        notes=tuple(_notes(figures, count, timed, who, stand_ins)),
     )
 
 
@@ -268,15 +272,17 @@ def _place(step: str) -> int:
     return STEPS.index(step) if step in STEPS else len(STEPS)
 
 
-def _notes(figures: _Figures, count: Count | None, timed: _Timed | None) -> list[str]:
+def _notes(
+    figures: _Figures, count: Count | None, timed: _Timed | None, who: str, stand_ins: str
+) -> list[str]:
     """Say how the figures came about."""
     source, told = figures.source, figures.told
     if count is not None:
-        prompts = "Prompt tokens are counted by the teacher's own tokenizer."
+        prompts = f"Prompt tokens are counted by the {who}'s own tokenizer."
     elif source.known:
         prompts = (
             f"Prompt tokens are estimated at {figures.bytes_a_token():.2f} bytes a token, as the "
-            f"teacher counted {len(source.known)} of these prompts."
+            f"{who} counted {len(source.known)} of these prompts."
         )
     else:
         prompts = f"Prompt tokens are estimated at {BYTES_A_TOKEN:g} bytes a token."
@@ -289,7 +295,7 @@ def _notes(figures: _Figures, count: Count | None, timed: _Timed | None) -> list
     if known:
         notes.append(f"Text tokens are those of stored texts: {', '.join(known)}.")
     if unknown:
-        notes.append(f"Text tokens are those of worked examples: {', '.join(unknown)}.")
+        notes.append(f"Text tokens are {stand_ins}: {', '.join(unknown)}.")
     if told.times:
         notes.append("Time is as texts of this store took so far.")
     elif timed is not None:

@@ -52,6 +52,9 @@ class Refusals:
     def __contains__(self, key: object) -> bool:
         return key in self._rows
 
+    def __len__(self) -> int:
+        return len(self._refused)
+
     def get(self, key: str) -> StoredText | None:
         """Return the empty text that stands for a refused one, if it was refused."""
         return self._rows.get(key)

@@ -31,6 +31,16 @@ class Teacher:
         """What the texts have cost so far."""
         return self._tally.cost(self._source.usd)
 
+    @property
+    def done(self) -> int:
+        """Texts that there are so far."""
+        return self._tally.texts
+
+    @property
+    def before(self) -> int:
+        """Of these, texts that were not asked for now."""
+        return self._tally.before
+
     def missing(self, wanted: Mapping[str, int]) -> dict[str, int]:
         """Return by step how many of the texts wanted are still missing."""
         return self._tally.missing(wanted)

@@ -54,6 +54,18 @@ def edit(stage: Stage, **changes) -> None:
     path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
 
 
+def test_a_finished_stage_that_is_made_anew_is_told(stage, capsys):
+    other = {**SETTINGS, "more": 1}
+    assert not stage_is_done(stage.output, "train", {"rows": stage.source}, other)
+    assert capsys.readouterr().err == f"{stage.output} is made anew: the settings changed.\n"
+    # One that is new, finished, or not finished yet says nothing.
+    assert not stage_is_done(stage.output.with_name("new"), "train", {}, {})
+    assert stage_is_done(stage.output, "train", {"rows": stage.source}, SETTINGS)
+    manifest_path(stage.output).unlink()
+    assert not stage_is_done(stage.output, "train", {"rows": stage.source}, SETTINGS)
+    assert capsys.readouterr().err == ""
+
+
 def test_a_finished_stage_is_done(stage):
     assert stage_is_done(stage.output, "train", {"rows": stage.source}, SETTINGS)
     # As read back from a YAML or JSON file: lists for tuples, another order of keys.

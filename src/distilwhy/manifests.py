@@ -17,6 +17,7 @@ from distilwhy import __version__
 from distilwhy.environment import Machine, machine, peak_memory_mb, reset_peak_memory, versions
 from distilwhy.errors import DataError
 from distilwhy.files import read_json, sha256_file, write_json
+from distilwhy.progress import say
 from distilwhy.records import Record
 
 SUFFIX = ".manifest.json"
@@ -148,9 +149,14 @@ def stage_is_done(
 ) -> bool:
     """Return whether an output is whole and is what the stage would make again.
 
+    Where it was finished but would come out otherwise now, that is said.
+
     Args: as of :func:`why_not_done`.
     """
-    return why_not_done(output, stage, inputs, settings) is None
+    why = why_not_done(output, stage, inputs, settings)
+    if why is not None and output.exists() and manifest_path(output).exists():
+        say(f"{output} is made anew: {why}.")
+    return why is None
 
 
 def why_not_done(

@@ -192,8 +192,9 @@ class TrainingSummary(Record):
         parameters: Parameters of the model.
         trainable_parameters: Of these, trained ones.
         memory: What was chosen to keep within ``training.memory_budget``; ``None`` without one.
-        sources: By source of explanations, how many examples the student learnt its explanation
-            of; ``none`` counts those that no source explains. Empty where sources are not mixed.
+        sources: By source of explanations, how many of the examples trained on have its
+            explanation; ``none`` counts those that no source explains. Empty where sources are not
+            mixed.
         curve: Training curve.
         stopped_early: Whether ``patience`` ended the run before its last step.
         unigram_entropy: Entropy of each view's target tokens in training, in nats: the loss of a

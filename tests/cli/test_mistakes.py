@@ -145,6 +145,30 @@ def test_teaching_options_that_do_not_fit(
     assert said in refused("generate", "--task", "task.yaml", *TEACHER, *options)
 
 
+@pytest.mark.parametrize("text", ["", "- loss\n", "uld\n"])
+def test_soft_labels_that_are_no_fields(text: str, refused: Refused, annotations: Path) -> None:
+    Path("soft.yaml").write_text(text)
+    command = ("train", "--annotations", annotations, "--student", "x", "--out", "s")
+    assert refused(*command, "--soft", "soft.yaml").startswith("Error: soft.yaml does not hold fi")
+    Path("soft.yaml").write_text("los: uld\n")
+    assert "soft.yaml: unknown field 'los'" in refused(*command, "--soft", "soft.yaml")
+
+
+@pytest.mark.parametrize("layers", ["every_secnd", "-1", "0,x"])
+def test_layers_that_are_none(layers: str, refused: Refused, annotations: Path) -> None:
+    command = ("train", "--annotations", annotations, "--student", "x", "--out", "s")
+    said = refused(*command, "--layers", layers)
+    assert said.startswith(
+        "Error: distilwhy train: layers.keep: give all, every_second, or the numbers of layers, "
+        "as in 0, 2, 4.\n"
+    )
+
+
+def test_places_on_ray_without_it(refused: Refused, annotations: Path) -> None:
+    command = ("sweep", "learning_rate=1,2", "--annotations", annotations, "--student", "x")
+    assert "Add --engine ray" in refused(*command, "--out", "s", "--workers", "3")
+
+
 def test_unknown_names(refused: Refused, annotations: Path, student: Path) -> None:
     said = predict(refused, student, "--task", "comonsense_qa")
     assert "There is no task named 'comonsense_qa'.\nDid you mean 'commonsense_qa'?" in said

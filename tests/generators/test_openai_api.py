@@ -305,6 +305,7 @@ def test_what_will_not_pass_stops_and_what_arrived_comes_first(
         (400, {"message": "No.", "code": "context_length_exceeded"}),  # OpenAI
         (400, {"message": "No.", "type": "exceed_context_size_error"}),  # llama.cpp
         (400, {"message": "This model's maximum context length is 512 tokens.", "code": 400}),
+        (400, {"message": "'max_tokens' is too large: 96. It may be 40 at most.", "code": 400}),
         (400, {"message": "The decoder prompt (length 9) is longer than the maximum", "code": 400}),
         (400, {"message": "No.", "code": "content_filter"}),  # Azure
         (422, "Input validation error: `inputs` tokens + `max_new_tokens` must be <= 4096."),  # TGI

@@ -144,6 +144,8 @@ def test_layers_that_are_not_there(tiny_models: dict[str, Path]) -> None:
         with pytest.raises(ModelError, match="no layer 2 to keep: its encoder has 2 layers"):
             call()
     check_layers(name, LayerSettings())
+    with pytest.raises(ModelError, match=r"has no encoder, so layers\.encoder has no effect"):
+        check_layers(f"hf:{tiny_models['llama']}", LayerSettings(encoder="all"))
     for wrong in ((), (1, 0), (0, 0), (-1,), "every_third"):
         with pytest.raises(ValidationError):
             LayerSettings(keep=wrong)  # type: ignore[arg-type]

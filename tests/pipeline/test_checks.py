@@ -10,15 +10,16 @@ from typing import Any
 
 import pytest
 
-from distilwhy.config import Experiment, to_yaml
+from distilwhy.config import Experiment, load_experiment, to_yaml
 from distilwhy.errors import ConfigError, DataError, ModelError, UserError
 from distilwhy.files import read_records, slug, write_records
 from distilwhy.generators.scripted import ScriptedGenerator
 from distilwhy.pipeline.cells import cells_of, entry_name
-from distilwhy.pipeline.checks import fingerprint
+from distilwhy.pipeline.checks import check_experiment, fingerprint
 from distilwhy.pipeline.experiment import ExperimentRun
 from distilwhy.records import Annotation, Example
 from distilwhy.training import train as training
+from distilwhy.training.methods import METHODS
 
 Small = Callable[..., Experiment]
 
@@ -53,6 +54,79 @@ def test_unknown_methods_and_views(refused: Any) -> None:
     assert "no method named 'nosuch'" in error.message
     error = refused(ConfigError, conditions=[{"method": "mine", "views": {"predct": 1}}])
     assert "no view named 'predct'" in error.message
+
+
+FEW_SHOT = {"context": "few_shot", "views": ["counterfactual"]}
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ({"conditions": [{"soft": {"views": ["nosuch"]}}]}, "the method has no view 'nosuch'"),
+        (
+            {"conditions": [{"method": "counterfactual", "soft": FEW_SHOT}]},
+            "hold nothing for the view 'counterfactual'",
+        ),
+        ({"training": {"patience": 2, "held_out": 0}}, "patience waits for a better"),
+        ({"training": {"trackers": ["nosuch"]}}, "nosuch is not one that the Trainer knows"),
+        ({"training": {"schedule": "nosuch"}}, "training.schedule 'nosuch' cannot be used"),
+        ({"training": {"memory_budget": 0.1}}, "needs at least 0.7 GiB"),
+        ({"conditions": [{"method": "answer_only", "alpha": 0.1}]}, "alpha has no effect"),
+        ({"conditions": [{"method": "answer_only"}], "swapped_tags": True}, "swapped_tags has no"),
+        (
+            {"conditions": [{"curriculum": [{"at": 0, "views": {"explain": 1}}]}]},
+            "never trains its view 'predict'",
+        ),
+    ],
+)
+def test_what_training_would_refuse(
+    fields: dict[str, Any], told: str, refused: Any, tiny_models: dict[str, Path], tmp_path: Path
+) -> None:
+    for condition in fields.get("conditions", ()):
+        if "soft" in condition:
+            condition["soft"]["teacher"] = f"hf:{tiny_models['llama']}"
+    assert told in refused(ConfigError, **fields).message
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ({"lora": {"targets": "nosuch"}}, "Target modules nosuch not found"),
+        ({"lora": {"rank": 1000}}, "lora.rank is 1000, but "),
+        ({"layers": {"encoder": "all"}}, "has no encoder, so layers.encoder has no effect"),
+    ],
+)
+def test_students_that_training_would_refuse(
+    fields: dict[str, Any], told: str, refused: Any, tiny_models: dict[str, Path], tmp_path: Path
+) -> None:
+    student = {"model": f"hf:{tiny_models['llama']}", **fields}
+    assert told in refused(ModelError, students=[student]).message
+    assert not (tmp_path / "run").exists()
+
+
+def test_files_of_other_sources_that_are_missing(refused: Any, tmp_path: Path) -> None:
+    error = refused(DataError, sources={"human": str(tmp_path / "none.jsonl")})
+    assert "none.jsonl does not exist" in error.message
+    assert not (tmp_path / "run").exists()
+
+
+def test_resolved_experiments_of_all_methods_can_be_run_again(small: Small, tmp_path: Path) -> None:
+    conditions = [{"method": name, "data": "revised"} for name in METHODS]
+    conditions.append({"method": "mine", "views": {"predict": 1, "explain": 0.5}})
+    path = tmp_path / "experiment.yaml"
+    path.write_text(to_yaml(small(conditions=conditions)))
+    again = load_experiment(path)
+    check_experiment(again.model_copy(update={"task": "mini"}), cells_of(again, tmp_path), None)
+    assert to_yaml(again) == path.read_text()
+
+
+def test_a_place_on_ray_without_ray_is_said_to_have_no_effect(
+    small: Small, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    experiment = small(ray={"workers": 3}, task="mini")
+    check_experiment(experiment, cells_of(experiment, tmp_path), None)
+    assert capsys.readouterr().err == "ray has no effect with engine local.\n"
 
 
 def test_texts_that_the_teacher_is_not_asked_for(refused: Any) -> None:

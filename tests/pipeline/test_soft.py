@@ -47,7 +47,7 @@ def run(
 
 
 def test_teachers_that_cannot_give_soft_labels(run: Any, tiny_models: dict[str, Path]) -> None:
-    with pytest.raises(ConfigError, match="need a teacher, and the experiment has none"):
+    with pytest.raises(ConfigError, match="need a teacher, and none is named"):
         run({}).run()
     with pytest.raises(ModelError, match="not a model whose weights can be loaded"):
         run({"teacher": "openai:gpt"}).run()

@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 import yaml
 
+from distilwhy.cli.sweep import table
 from distilwhy.config import (
     Condition,
+    RaySettings,
     StudentSettings,
     TrainingSettings,
     load_experiment,
@@ -20,7 +22,7 @@ from distilwhy.config import (
 from distilwhy.errors import ConfigError, StageError
 from distilwhy.files import read_records, write_records
 from distilwhy.pipeline import stages
-from distilwhy.pipeline.sweep import Sweep, sweep
+from distilwhy.pipeline.sweep import Sweep, Trial, combinations, sweep
 from distilwhy.records import Annotation
 
 SETTINGS = TrainingSettings(epochs=4, held_out=0.2, batch_size=4, precision="fp32")
@@ -136,6 +138,8 @@ def test_a_trial_that_stops_is_told_and_not_chosen(
         ({"seed": [1, 2]}, {}, "seed cannot be swept"),
         ({"learning_rate": ["fast"]}, {}, "learning_rate: input should be a valid number"),
         ({"learning_rate": [1e-4]}, {"held_out": 0.0}, "chooses by held-out rows"),
+        ({"epochs": [1, 2]}, {"max_steps": 2}, "epochs cannot be swept beside max_steps"),
+        ({"epochs": [1, 2], "max_steps": [2, 3]}, {}, "epochs cannot be swept beside max_steps"),
     ],
 )
 def test_what_cannot_be_swept(
@@ -149,6 +153,34 @@ def test_what_cannot_be_swept(
     settings = SETTINGS.model_copy(update=changes)
     with pytest.raises(ConfigError, match=told):
         sweep(annotations, tmp_path / "s", values, student=student, settings=settings)
+
+
+def test_what_trials_need_of_ray_is_refused_without_it(
+    annotations: Path, student: StudentSettings, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match="has no effect") as caught:
+        sweep(annotations, tmp_path / "s", RATES, student=student, ray=RaySettings(workers=3))
+    assert "--engine ray" in caught.value.remedy
+
+
+def test_a_value_written_in_two_ways_is_one_trial() -> None:
+    values = {"learning_rate": ["1e-3", "0.001", 1e-3], "batch_size": [4, "4", 8]}
+    tried = [values for _, values in combinations(values, SETTINGS)]
+    assert tried == [
+        {"learning_rate": 1e-3, "batch_size": 4},
+        {"learning_rate": 1e-3, "batch_size": 8},
+    ]
+
+
+def test_a_chosen_trial_that_collapsed_is_told_as_both() -> None:
+    trials = (
+        Trial(values={"batch_size": 4}, held_out_loss=2.0, collapsed=("its loss is high",)),
+        Trial(values={"batch_size": 8}, held_out_loss=3.0, stopped="A loss is no number"),
+    )
+    found = Sweep(trials=trials, chosen={"batch_size": 4}, settings="training.yaml")
+    _, first, second, *_ = table(found).splitlines()
+    assert first.endswith("chosen; collapsed: its loss is high")
+    assert second.endswith("A loss is no number")
 
 
 def test_the_command_prints_a_table_or_json(
@@ -169,7 +201,7 @@ def test_the_command_prints_a_table_or_json(
         "seconds",
     ]
     assert first.split()[:2] == ["0.01", "4"]
-    assert first.endswith("chosen")
+    assert "chosen" in first
     assert second.split()[:2] == ["0.0001", "4"]
     assert "training.yaml" in end[-1]
     told = subprocess.run([*command, "--json"], capture_output=True, text=True, check=True)

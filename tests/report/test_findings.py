@@ -94,6 +94,29 @@ def test_unsettled_comparison_is_said_to_be_unsettled(two_students: ReportData) 
     assert "above" not in said
 
 
+def test_the_best_is_named_in_the_caution(two_students: ReportData) -> None:
+    assert "multitask : unrevised was picked as the best of 2 on the same" in words(two_students)
+
+
+def test_students_that_tie_are_named_together(two_students: ReportData) -> None:
+    second, first = two_students.entries
+    same = with_accuracy(second, 0.5, 0.6, 0.7)
+    third = with_accuracy(second, 0.1, 0.2, 0.3)
+    third = third.model_copy(update={"name": "third", "condition": "third"})
+    said = words(two_students.model_copy(update={"entries": (third, same, first)}))
+    assert said.startswith(
+        "2 students tie at 60.0 %: multitask : revised; multitask : unrevised. "
+        "The first of them, multitask : revised, answered 60.0 %"
+    )
+    assert "the runner-up, third (20.0 %" in said
+    assert "Those that tie were picked as the best of 3" in said
+    # Where all tie, none was picked.
+    said = words(two_students.model_copy(update={"entries": (same, first)}))
+    assert "2 students tie" in said
+    assert "picked" not in said
+    assert "runner-up" not in said
+
+
 def test_one_student_is_not_called_the_best(report_data: ReportData) -> None:
     said = headline(report_data.model_copy(update={"entries": report_data.entries[:1]}))
     assert said.lead.startswith("The student, multitask : unrevised, answered")

@@ -11,6 +11,7 @@ import torch
 
 from distilwhy.config import Condition, LayerSettings, LoraSettings, StudentSettings
 from distilwhy.errors import DataError, MissingExtraError, ModelError
+from distilwhy.models.skeleton import load_skeleton
 from distilwhy.students.load import (
     CARD,
     StudentCard,
@@ -91,6 +92,29 @@ def test_layers_that_do_not_exist(tiny_models: dict[str, Path]) -> None:
         with pytest.raises(ModelError, match="No adapter could be put on hf:") as caught:
             load_base(student)
         assert "lora.targets" in caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("name", "layers", "smallest"), [("llama", None, 16), ("gpt2", None, 32), ("t5", (0,), 32)]
+)
+def test_a_rank_above_that_of_a_matrix_adapted(
+    name: str, layers: tuple[int, ...] | None, smallest: int, tiny_models: dict[str, Path]
+) -> None:
+    base = {"model": f"hf:{tiny_models[name]}", "layers": layers}
+    check_base(StudentSettings.model_validate({**base, "lora": {"rank": smallest}}))
+    with pytest.raises(ModelError, match=f"has the rank {smallest} at most"):
+        check_base(StudentSettings.model_validate({**base, "lora": {"rank": smallest + 1}}))
+
+
+@pytest.mark.parametrize("name", ["llama", "gpt2", "t5", "old_t5"])
+def test_a_skeleton_has_the_sizes_of_the_model(name: str, tiny_models: dict[str, Path]) -> None:
+    model = f"hf:{tiny_models[name]}"
+    for layers in (None, LayerSettings()):
+        skeleton = load_skeleton(model, layers).model
+        whole = load_base(StudentSettings(model=model, layers=layers)).model
+        shapes = [{n: p.shape for n, p in m.named_parameters()} for m in (skeleton, whole)]
+        assert shapes[0] == shapes[1]
+        assert {p.device.type for p in skeleton.parameters()} == {"meta"}
 
 
 def test_quantised_weights_need_an_extra(

@@ -48,19 +48,20 @@ def who(annotation: Annotation, data: str = "unrevised") -> str:
 
 def test_without_shares_it_is_the_teacher_s(many: list[Annotation]) -> None:
     mixture = mixed(many, condition(None), 0)
-    assert mixture.counts == {}
+    assert mixture.counts_of(many) == {}
     assert [a.rationale for a in mixture.annotations] == [a.rationale for a in many]
     assert not any(a.others for a in mixture.annotations)
     again = mixed(many, condition({"teacher": 2}), 0)
     assert again.annotations == mixture.annotations
-    assert again.counts == {"teacher": 1600}
+    assert again.counts_of(many) == {"teacher": 1600}
 
 
 def test_each_example_has_one_drawn_by_shares(many: list[Annotation]) -> None:
     shares = condition({"teacher": 1, "human": 3})
     mixture = mixed(many, shares, 0)
     drawn = [who(a) for a in mixture.annotations]
-    assert mixture.counts == dict(Counter(drawn))
+    assert mixture.counts_of(many) == dict(Counter(drawn))
+    assert mixture.counts_of(many[:300]) == dict(Counter(drawn[:300]))
     assert [a.example for a in mixture.annotations] == [a.example for a in many]
     # Who has no explanation by people has the teacher's; of the others a quarter has it.
     assert set(drawn[::4]) == {"teacher"}
@@ -68,21 +69,21 @@ def test_each_example_has_one_drawn_by_shares(many: list[Annotation]) -> None:
     assert both["teacher"] / 1200 == pytest.approx(0.25, abs=0.05)
     assert set(both) == {"teacher", "human"}
     assert mixed(many, shares, 0) == mixture
-    assert mixed(many, shares, 1).counts != mixture.counts
+    assert mixed(many, shares, 1).sources != mixture.sources
     # An example's draw depends on no other.
     assert mixed(many[100:200], shares, 0).annotations == mixture.annotations[100:200]
 
 
 def test_examples_that_no_source_explains_keep_their_answer(many: list[Annotation]) -> None:
     mixture = mixed(many[:8], condition({"human": 1}), 0)
-    assert mixture.counts == {"human": 6, "none": 2}
+    assert mixture.counts_of(many[:8]) == {"human": 6, "none": 2}
     rows = make_rows(mixture.annotations, ["predict", "explain"], ViewOptions())
     assert [len(group) for group in rows] == [1, 2, 2, 2, 1, 2, 2, 2]
 
 
 def test_all_explanations_are_rows_of_one_example(many: list[Annotation]) -> None:
     mixture = mixed(many[:2], condition({"human": 1, "other": 1}, mixing="all"), 0)
-    assert mixture.counts == {"human": 1, "other": 2}
+    assert mixture.counts_of(many[:2]) == {"human": 1, "other": 2}
     rows = make_rows(mixture.annotations, ["predict", "explain"], ViewOptions())
     # The same question and answer stand once, each explanation in a row of its own.
     assert [[row.view for row in group] for group in rows] == [
@@ -122,9 +123,11 @@ def test_unknown_sources_and_shares(many: list[Annotation]) -> None:
     with pytest.raises(ConfigError, match="no source of explanations named 'people'") as caught:
         mixed(many, condition({"people": 1}), 0)
     assert "Known: teacher, other, human" in caught.value.remedy
-    for shares in ({}, {"human": 0}, {"human": 1, "other": -1}):
-        with pytest.raises(ValueError, match="shares must be 0 or more"):
+    for shares in ({}, {"human": 0}, {"human": 1, "other": -1}, {"human": 1e308, "other": 1e308}):
+        with pytest.raises(ValueError, match="shares must be from 0 to 1,000,000, and not all 0"):
             condition(shares)
+    with pytest.raises(ValueError, match="mixing needs learn_from"):
+        condition(None, mixing="all")
 
 
 def test_names_in_tables() -> None:

@@ -13,10 +13,16 @@ from safetensors.torch import load_file
 from torch.distributed.fsdp import StateDictType
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from distilwhy.config import Condition
+from distilwhy.config import Condition, TrainingSettings
 from distilwhy.errors import ConfigError
+from distilwhy.models.load import load_model
+from distilwhy.records import Annotation
 from distilwhy.students.load import StudentCard, save_student
+from distilwhy.training.data import encode_data
+from distilwhy.training.memory import GIB, fit_to_budget
+from distilwhy.training.methods import resolve_method
 from distilwhy.training.processes import join
+from distilwhy.training.train import make_encoder
 
 CONFIG = Path(__file__).parents[2] / "configs" / "accelerate" / "fsdp.yaml"
 
@@ -44,6 +50,29 @@ def test_adapters_are_refused_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
     with pytest.raises(ConfigError, match="Adapters cannot be merged"):
         join(soft=False, adapter=True)
+
+
+def test_a_budget_that_chooses_adapters_is_refused_with_it(
+    tiny_models: dict[str, Path],
+    tiny_annotations: list[Annotation],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    loaded = load_model(f"hf:{tiny_models['llama']}")
+    # What adapters fit in, but all weights do not; see test_memory.py.
+    budget = 1.75 * 2**20 / GIB
+    settings = TrainingSettings(precision="fp32", batch_size=2, memory_budget=budget)
+    encoder = make_encoder(loaded, settings)
+    condition = Condition()
+    data = encode_data(
+        tiny_annotations, [], resolve_method(condition), condition, settings, encoder
+    )
+    monkeypatch.setattr("distilwhy.training.memory.PROCESS", 0)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("LOCAL_RANK", "0")
+    monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
+    with pytest.raises(ConfigError, match="Adapters cannot be merged") as caught:
+        fit_to_budget(loaded, encoder, data, settings)
+    assert "Raise training.memory_budget" in caught.value.remedy
 
 
 def test_soft_labels_are_refused_in_several_processes(monkeypatch: pytest.MonkeyPatch) -> None:

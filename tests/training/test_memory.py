@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from distilwhy.config import Condition, StudentSettings, TrainingSettings
 from distilwhy.errors import ConfigError
 from distilwhy.files import read_json
-from distilwhy.records import Annotation
+from distilwhy.records import Annotation, TrainingSummary
 from distilwhy.training.memory import GIB, MARGIN, PROCESS, Sizes, activation_bytes, choose
 from distilwhy.training.train import train
 
@@ -52,7 +55,7 @@ def test_expected_memory_by_hand() -> None:
 
 
 def test_a_budget_below_all_is_refused_with_what_is_needed() -> None:
-    with pytest.raises(ConfigError, match=r"needs 1\.6 GiB with adapters"):
+    with pytest.raises(ConfigError, match=r"needs at least 1\.6 GiB, with adapters"):
         choose(1 * GIB, SIZES, PASSES, has_adapters=False)
 
 
@@ -100,6 +103,59 @@ def test_a_run_within_a_budget(
     assert summary.memory == "Memory budget 0.8 GiB: one pass a step; 0.7 GiB expected."
     assert summary.memory in capsys.readouterr().err
     assert read_json(tmp_path / "student" / "training.json")["memory"] == summary.memory
+
+
+@pytest.fixture
+def within(
+    tiny_models: dict[str, Path],
+    tiny_annotations: list[Annotation],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Callable[..., tuple[TrainingSummary, dict[str, torch.Tensor]]]:
+    """Trains a tiny student within bytes, of which the process takes none."""
+    monkeypatch.setattr("distilwhy.training.memory.PROCESS", 0)
+
+    def run(name: str, **changes: Any) -> tuple[TrainingSummary, dict[str, torch.Tensor]]:
+        student = StudentSettings(model=f"hf:{tiny_models['llama']}")
+        settings = TrainingSettings(
+            max_steps=4, batch_size=2, evaluations=2, precision="fp32", **changes
+        )
+        summary = train(tiny_annotations, student, Condition(), settings, tmp_path / name)
+        return summary, load_file(tmp_path / name / "model.safetensors")
+
+    return run
+
+
+def losses(summary: TrainingSummary) -> list[float]:
+    values = [value for point in summary.curve for value in (point.loss, point.held_out_loss)]
+    return [value for value in values if value is not None]
+
+
+def test_a_budget_that_has_activations_computed_again_changes_no_loss(within: Any) -> None:
+    plain, expected = within("plain")
+    # By hand: 4.6 MiB in one pass, 2.8 in two, 2.0 when computed again; 1.6 with adapters.
+    summary, weights = within("small", memory_budget=2.25 * 2**20 / GIB)
+    assert "2 forward passes a step, activations computed again;" in str(summary.memory)
+    assert losses(summary) == pytest.approx(losses(plain), rel=1e-5)
+    assert weights.keys() == expected.keys()
+    for name, tensor in expected.items():
+        torch.testing.assert_close(weights[name], tensor, rtol=0, atol=1e-5)
+
+
+def test_a_budget_that_only_adapters_fit_trains_them_alone(
+    within: Any, tiny_models: dict[str, Path]
+) -> None:
+    plain, _ = within("plain")
+    summary, weights = within("small", memory_budget=1.75 * 2**20 / GIB)
+    assert "computed again, adapters instead of all weights;" in str(summary.memory)
+    # Adapters begin as no change at all, so that the first step's loss is that of all weights.
+    assert losses(summary)[0] == pytest.approx(losses(plain)[0], rel=1e-5)
+    assert losses(summary)[-1] != pytest.approx(losses(plain)[-1], rel=1e-5)
+    assert summary.trainable_parameters < summary.parameters / 2
+    base = load_file(tiny_models["llama"] / "model.safetensors")
+    changed = {name for name, tensor in base.items() if not torch.equal(weights[name], tensor)}
+    adapted = {name for name in base if ".layers." in name and name.endswith("proj.weight")}
+    assert changed == adapted
 
 
 def test_a_budget_that_cannot_be_met_ends_before_training(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from distilwhy.config import MethodSettings
+from distilwhy.config import Condition, MethodSettings
 from distilwhy.errors import ConfigError
-from distilwhy.training.methods import METHODS, Method, resolve_method
+from distilwhy.training.methods import METHODS, Method, check_condition, resolve_method
 
 
 @pytest.mark.parametrize(
@@ -61,6 +63,33 @@ def test_faulty_methods_are_refused() -> None:
     assert "Did you mean 'multitask'?" in caught.value.remedy
     with pytest.raises(ConfigError, match="no view named 'explian'"):
         resolve_method(MethodSettings(views={"explian": 1.0}))
-    for views in ({"predict": 0.0}, {"predict": 1.0, "explain": -0.5}, {}):
-        with pytest.raises(ConfigError, match="weights of 0 or more, not all 0"):
-            resolve_method(MethodSettings(method="mine", views=views))
+    for views in ({"predict": 0.0}, {"predict": 1.0, "explain": -0.5}, {}, {"predict": 1e308}):
+        with pytest.raises(ValueError, match="weights must be from 0 to 1,000,000, and not all 0"):
+            MethodSettings(method="mine", views=views)
+    zero = MethodSettings.model_construct(method="mine", views={"predict": 0.0}, curriculum=None)
+    with pytest.raises(ConfigError, match="weights of 0 or more, not all 0"):
+        resolve_method(zero)
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ({"method": "answer_only", "alpha": 0.2, "beta": 0.1}, "alpha has no effect"),
+        ({"method": "multitask", "gamma": 1}, "gamma has no effect"),
+        ({"method": "counterfactual", "beta": 0.4}, "beta has no effect"),
+        ({"alpha": 0.9, "views": {"predict": 1}}, "as the method names its views' weights"),
+        ({"method": "answer_only", "control": "empty"}, "no explanation that could be spoiled"),
+    ],
+)
+def test_settings_without_effect_are_refused(fields: dict[str, Any], told: str) -> None:
+    with pytest.raises(ConfigError, match=told):
+        check_condition(Condition.model_validate(fields))
+
+
+def test_settings_with_effect_and_resolved_ones_are_not() -> None:
+    for name in METHODS:
+        # As a resolved experiment file holds it, every default named.
+        check_condition(Condition.model_validate(Condition(method=name).model_dump()))
+    every = {"alpha": 0.1, "beta": 0.2, "gamma": 0.3}
+    check_condition(Condition(method="multitask+counterfactual", **every))
+    check_condition(Condition(method="multitask", alpha=1))

@@ -13,7 +13,7 @@ from tokenizers import ByteLevelBPETokenizer
 from torch.nn.functional import cross_entropy, kl_div
 from transformers import TrainingArguments
 
-from distilwhy.config import Condition, SoftSettings, TrainingSettings
+from distilwhy.config import Condition, SoftSettings, StudentSettings, TrainingSettings
 from distilwhy.errors import ConfigError
 from distilwhy.models.load import LoadedModel, load_model
 from distilwhy.prompts.library import load_prompts
@@ -28,6 +28,7 @@ from distilwhy.training.losses import view_counts
 from distilwhy.training.methods import resolve_method
 from distilwhy.training.soft import prepare_soft
 from distilwhy.training.soft_teacher import SoftTeacher
+from distilwhy.training.train import train
 from distilwhy.training.trainer import ViewTrainer
 
 PAIRS = (("llama", "gpt2"), ("t5", "old_t5"), ("llama", "t5"))
@@ -432,8 +433,10 @@ def test_another_vocabulary_is_refused_with_a_remedy(
     tmp_path: Path,
 ) -> None:
     soft = SoftSettings(teacher=f"hf:{other_tokenizer}", precision="fp32")
+    student = StudentSettings(model=f"hf:{tiny_models['llama']}")
     with pytest.raises(ConfigError, match=r"different vocabularies \(token \d+ is") as caught:
-        Run(tiny_models["llama"], tiny_annotations[:2], Condition(soft=soft), tmp_path)
+        train(tiny_annotations, student, Condition(soft=soft), TrainingSettings(), tmp_path / "s")
+    assert not (tmp_path / "s").exists()
     assert "soft.loss: uld" in caught.value.remedy
 
 

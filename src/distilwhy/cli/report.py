@@ -13,7 +13,7 @@ from distilwhy.cli.shared import Json, show
 def report(
     experiment: Annotated[Path, typer.Argument(help="Experiment file (YAML).")],
     out: Annotated[
-        Path | None, typer.Option(help="Folder that it ran in; runs/NAME when unset.")
+        Path | None, typer.Option(help="Folder that it ran in; runs/x for x.yaml when unset.")
     ] = None,
     as_json: Json = False,
 ) -> None:

@@ -14,7 +14,7 @@ from distilwhy.cli.shared import Json, show
 def run(
     experiment: Annotated[Path, typer.Argument(help="Experiment file (YAML).")],
     out: Annotated[
-        Path | None, typer.Option(help="Folder of all outputs; runs/NAME when unset.")
+        Path | None, typer.Option(help="Folder of all outputs; runs/x for x.yaml when unset.")
     ] = None,
     dry_run: Annotated[
         bool,

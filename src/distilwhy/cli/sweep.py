@@ -47,6 +47,7 @@ def sweep(
 
     if engine not in ("local", "ray"):
         raise ConfigError(f"--engine is {engine!r}.", "Give local or ray.")
+    place = set_options(workers=workers, cpus=cpus, gpus=gpus)
     lora = {"rank": lora_rank} if lora_rank is not None else None
     changed = set_options(epochs=epochs, max_steps=max_steps, seed=seed)
     base = {**yaml_fields(TrainingSettings, training), **changed}
@@ -60,7 +61,7 @@ def sweep(
         settings=settings_of(TrainingSettings, base, "sweep"),
         limit=limit,
         engine="ray" if engine == "ray" else "local",
-        ray=settings_of(RaySettings, set_options(workers=workers, cpus=cpus, gpus=gpus), "sweep"),
+        ray=settings_of(RaySettings, place, "sweep") if place else None,
     )
     show(found, as_json, table(found))
 
@@ -108,11 +109,13 @@ def table(found: Sweep) -> str:
 
 def _row(trial: Trial, names: list[str], best: bool) -> list[str]:
     loss = trial.held_out_loss
-    note = "chosen" if best else "collapsed" if trial.collapsed else trial.stopped or ""
+    notes = ["chosen"] if best else []
+    notes += [f"collapsed: {'; '.join(trial.collapsed)}"] if trial.collapsed else []
+    notes += [trial.stopped] if trial.stopped else []
     return [
         *("null" if trial.values[name] is None else f"{trial.values[name]}" for name in names),
         "-" if loss is None else f"{loss:.4f}",
         f"{trial.best_step}",
         f"{trial.seconds:.0f}",
-        note,
+        "; ".join(notes),
     ]

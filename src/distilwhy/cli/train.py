@@ -70,7 +70,7 @@ def train(
     as_json: Json = False,
 ) -> None:
     """Train a student; a stopped run goes on from its last checkpoint."""
-    from distilwhy.config import Condition, StudentSettings, TrainingSettings, read_yaml
+    from distilwhy.config import Condition, SoftSettings, StudentSettings, TrainingSettings
     from distilwhy.pipeline import stages
 
     chosen = set_options(
@@ -82,7 +82,7 @@ def train(
         control=control,
         counterfactual_form=counterfactual_form,
         wrong_choices=wrong_choices,
-        soft=None if soft is None else read_yaml(soft),
+        soft=None if soft is None else yaml_fields(SoftSettings, soft),
     )
     given = yaml_fields(TrainingSettings, training) | set_options(
         epochs=epochs,

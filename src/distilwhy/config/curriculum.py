@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from distilwhy.config.base import Settings
+
+LARGEST_WEIGHT = 1e6
+"""Sums of larger ones leave the range of numbers, or all others without effect."""
+
+
+def check_weights(weights: Mapping[str, float] | None, what: str = "weights") -> None:
+    """Refuse weights, or shares, by which nothing could be shared out.
+
+    Raises:
+        ValueError: When one is negative or too large, or all are 0.
+    """
+    if weights is None:
+        return
+    if not (min(weights.values(), default=-1) >= 0 < max(weights.values()) <= LARGEST_WEIGHT):
+        raise ValueError(f"{what} must be from 0 to {LARGEST_WEIGHT:,.0f}, and not all 0")
 
 
 class CurriculumPoint(Settings):
@@ -23,8 +39,7 @@ class CurriculumPoint(Settings):
     @field_validator("views")
     @classmethod
     def _check_weights(cls, value: dict[str, float] | None) -> dict[str, float] | None:
-        if value is not None and not (min(value.values(), default=-1) >= 0 < max(value.values())):
-            raise ValueError("weights must be 0 or more, and not all 0")
+        check_weights(value)
         return value
 
 

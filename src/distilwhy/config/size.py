@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from itertools import pairwise
-from typing import Literal
+from typing import Any, Literal, cast
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from distilwhy.config.base import Settings
 
@@ -28,12 +29,18 @@ class LayerSettings(Settings):
         None, description="Layers of an encoder that are kept; as keep when unset."
     )
 
-    @field_validator("keep", "encoder")
+    @field_validator("keep", "encoder", mode="before")
     @classmethod
-    def _check_places(cls, value: KeptLayers | None) -> KeptLayers | None:
-        if isinstance(value, tuple) and not _ascend(value):
+    def _check_places(cls, value: Any, info: ValidationInfo) -> KeptLayers | None:
+        if value in ("all", "every_second") or (value is None and info.field_name == "encoder"):
+            return cast(KeptLayers | None, value)
+        listed = isinstance(value, list | tuple)
+        if not listed or not all(re.fullmatch(r"-?\d+", str(place)) for place in value):
+            raise ValueError("give all, every_second, or the numbers of layers, as in 0, 2, 4")
+        places = tuple(int(place) for place in value)
+        if not _ascend(places):
             raise ValueError("give one layer or more, from 0 on, each once and in order")
-        return value
+        return places
 
     @property
     def label(self) -> str:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from distilwhy.config.base import Precision, Settings
-from distilwhy.config.curriculum import Curriculum
+from distilwhy.config.curriculum import Curriculum, check_weights
 from distilwhy.config.size import LayerSettings, LoraSettings
 from distilwhy.config.soft import SoftSettings
 from distilwhy.records import Control, DataKind
@@ -34,7 +34,9 @@ class StudentSettings(Settings):
     @field_validator("layers", mode="before")
     @classmethod
     def _short_form(cls, value: Any) -> Any:
-        return {"keep": value} if isinstance(value, str | list | tuple) else value
+        return (
+            value if value is None or isinstance(value, dict | LayerSettings) else {"keep": value}
+        )
 
 
 class MethodSettings(Settings):
@@ -58,6 +60,12 @@ class MethodSettings(Settings):
     wrong_choices: Literal["one", "all"] = Field(
         "one", description="Wrong choices a question in training: one drawn by seed, or all."
     )
+
+    @field_validator("views")
+    @classmethod
+    def _check_views(cls, value: dict[str, float] | None) -> dict[str, float] | None:
+        check_weights(value)
+        return value
 
 
 class Condition(MethodSettings):
@@ -89,9 +97,14 @@ class Condition(MethodSettings):
     @field_validator("learn_from")
     @classmethod
     def _check_shares(cls, value: dict[str, float] | None) -> dict[str, float] | None:
-        if value is not None and not (min(value.values(), default=-1) >= 0 < max(value.values())):
-            raise ValueError("shares must be 0 or more, and not all 0")
+        check_weights(value, "shares")
         return value
+
+    @model_validator(mode="after")
+    def _check_mixing(self) -> Self:
+        if self.mixing == "all" and self.learn_from is None:
+            raise ValueError("mixing needs learn_from, which names the sources that are mixed")
+        return self
 
     @property
     def label(self) -> str:

@@ -33,6 +33,7 @@ OWN_CODES = {
 # How servers that have no such code say that a prompt is too long for them, or offends a filter.
 OWN_WORDS = re.compile(
     r"context[ _-]?(length|size|window)|maximum (model|input|sequence) length|content management"
+    r"|max_(completion_|new_)?tokens\b.*\btoo large"
     r"|(prompt|inputs?|request)\b.*\b(longer|too (long|large)|exceeds?|must be <=|flagged)",
     re.IGNORECASE,
 )
@@ -95,8 +96,9 @@ def _status(error: APIStatusError, endpoint: Endpoint) -> Trouble:
     said, codes = _words(error)
     what = f"answered {status}" + (f": {endpoint.shown(said).rstrip('.')}" if said else "")
     if (status not in TRY_AGAIN and status < 500) or (status == 429 and codes & {*OUT_OF_MONEY}):
-        reword = f"{said} {_named(error)}" if status in REWORD else None
         about_it = bool(codes & OWN_CODES or OWN_WORDS.search(said))
+        # A limit that is named as too large for this prompt is no unknown word.
+        reword = f"{said} {_named(error)}" if status in REWORD and not about_it else None
         return Trouble(
             what,
             final=_final(status, what, headers, endpoint),

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cache
 
-from distilwhy.config import BackendSettings
+from distilwhy.config import BackendSettings, RaySettings
 from distilwhy.errors import ModelError
 from distilwhy.generators.base import Count, Decoding, Generator
 from distilwhy.generators.lazy import LazyGenerator
 from distilwhy.models.names import parse_model
+from distilwhy.progress import say
 from distilwhy.registry import Registry
 
 Backend = Callable[[str, BackendSettings], Generator]
@@ -49,6 +50,8 @@ def open_generator(model: str, settings: BackendSettings | None = None) -> Gener
         from distilwhy.generators.ray_pool import RayGenerator
 
         return RayGenerator(model, settings)
+    if settings.ray != RaySettings():
+        say(f"Settings of ray have no effect on {model}: its engine is local.")
     return BACKENDS.get(kind)(model, settings)
 
 

@@ -14,7 +14,7 @@ from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
-from distilwhy.config import BackendSettings
+from distilwhy.config import BackendSettings, RaySettings
 from distilwhy.errors import StageError
 from distilwhy.generators.api_endpoint import OPENAI_VARIABLE, OTHER_VARIABLE, endpoint_of
 from distilwhy.generators.base import Decoding, Generated
@@ -102,7 +102,9 @@ class RayGenerator:
             say(
                 f"The cluster has {cluster.gpus:g} GPUs, which workers with ray.gpus: 0 do not use."
             )
-        local = settings.model_copy(update={"engine": "local", "api_key_file": None})
+        local = settings.model_copy(
+            update={"engine": "local", "ray": RaySettings(), "api_key_file": None}
+        )
         members = [
             # As many prompts again wait at the worker, so that it need not wait for them.
             Member(local.model_copy(update={"concurrency": max(1, share)}), 2 * n)

@@ -8,12 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from transformers import AutoConfig
 
 from distilwhy.config import LayerSettings
 from distilwhy.errors import ModelError
-from distilwhy.models.load import LOADING_ERRORS, LoadedModel, quiet
-from distilwhy.models.names import parse_model
+from distilwhy.models.load import LOADING_ERRORS, LoadedModel, load_tokenizer, quiet
 
 ENCODER_COUNTS = ("encoder_layers", "num_layers")
 DECODER_COUNTS = ("decoder_layers", "num_decoder_layers")
@@ -82,16 +80,32 @@ def check_layers(name: str, settings: LayerSettings) -> None:
         settings: Which layers are kept.
 
     Raises:
-        ModelError: When the model has no such layer.
+        ModelError: When the model has no such layer, or no encoder.
     """
-    parsed = parse_model(name)
-    if parsed.kind != "hf":
-        return
-    with quiet():
-        config = AutoConfig.from_pretrained(parsed.target, trust_remote_code=False)
+    smaller_config(load_tokenizer(name).config, settings, name)
+
+
+def smaller_config(config: Any, settings: LayerSettings, name: str) -> Any:
+    """Return a model's configuration as it is with only some of its layers.
+
+    Args:
+        config: The larger model's.
+        settings: Which layers are kept.
+        name: Its model string, for messages.
+
+    Raises:
+        ModelError: When the model has no such layer, or no encoder.
+    """
+    if settings.encoder is not None and not config.is_encoder_decoder:
+        raise ModelError(
+            f"{name} has no encoder, so layers.encoder has no effect.", "Leave it away."
+        )
+    smaller = copy.deepcopy(config)
     for part, fields in _parts(config):
         if field := _field(config, fields):
-            _kept(Stack(part, field, "", getattr(config, field)), settings, name)
+            stack = Stack(part, field, "", getattr(config, field))
+            _cut_config(smaller, stack, _kept(stack, settings, name))
+    return smaller
 
 
 def find_stacks(model: Any) -> list[Stack]:

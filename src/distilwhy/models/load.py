@@ -81,7 +81,7 @@ def load_model(
         ModelError: When the model cannot be found or is not a language model.
     """
     parsed = _with_weights(name)
-    folder = str(converted_gguf(Path(parsed.target))) if parsed.kind == "gguf" else parsed.target
+    folder = _folder(parsed)
     config: Any = None
     try:
         with quiet():
@@ -144,7 +144,7 @@ def load_tokenizer(name: str) -> LoadedTokenizer:
         ModelError: When the model cannot be found, or its tokenizer lacks a part.
     """
     parsed = _with_weights(name)
-    folder = str(converted_gguf(Path(parsed.target))) if parsed.kind == "gguf" else parsed.target
+    folder = _folder(parsed)
     config: Any = None
     try:
         with quiet():
@@ -180,6 +180,11 @@ def _check_end_token(tokenizer: PreTrainedTokenizerBase, parsed: ModelName) -> N
             f"The tokenizer of {parsed.target} has no end token, so that texts would never end.",
             "Set eos_token in its tokenizer_config.json.",
         )
+
+
+def _folder(name: ModelName) -> str:
+    """Return the folder or Hub name of a model, converted to safetensors where it is GGUF."""
+    return str(converted_gguf(Path(name.target))) if name.kind == "gguf" else name.target
 
 
 def _with_weights(name: str) -> ModelName:

@@ -6,20 +6,21 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from distilwhy.config import Condition, Experiment, MeasureSettings, TeachingSettings
+from distilwhy.config import Condition, Experiment, MeasureSettings, RaySettings, TeachingSettings
 from distilwhy.errors import ConfigError, DataError, Fault, raise_faults
 from distilwhy.evaluation.accuracy import check_answers_known
 from distilwhy.explainability import MEASURES, check_given
 from distilwhy.judging.people import read_human_ratings
 from distilwhy.manifests import manifest_path
-from distilwhy.pipeline.cells import Cell
+from distilwhy.pipeline.cells import Cell, swaps_tags
 from distilwhy.pipeline.inputs import given_path
+from distilwhy.progress import say
 from distilwhy.records import Annotation, Example, Family, TeacherText
 from distilwhy.students.mixing import TEACHER, mixed
 from distilwhy.students.views import ViewOptions, make_rows
 from distilwhy.tasks import load_task
 from distilwhy.tasks.words import collapse
-from distilwhy.training.methods import resolve_method
+from distilwhy.training.methods import check_condition, resolve_method
 
 
 def check_experiment(experiment: Experiment, cells: Sequence[Cell], base: Path | None) -> None:
@@ -35,11 +36,19 @@ def check_experiment(experiment: Experiment, cells: Sequence[Cell], base: Path |
             a method needs texts that the teacher is not asked for.
     """
     for condition in experiment.conditions:
-        _check_control(condition)
+        check_condition(condition)
     _check_folders(cells)
+    if experiment.swapped_tags and not any(swaps_tags(experiment, cell) for cell in cells):
+        raise ConfigError(
+            "swapped_tags has no effect: every student learns one view, whose tag cannot be "
+            "swapped.",
+            "Leave it away, or add a method of several views.",
+        )
+    if experiment.engine == "local" and experiment.ray != RaySettings():
+        say("ray has no effect with engine local.")
     check_measures(experiment.explanations, base)
+    family = load_task(experiment.task, base).family
     if experiment.teacher is not None:
-        family = load_task(experiment.task, base).family
         asked = _asked_for(experiment.teacher, family)
         # What other sources hold shows when their files are read.
         alone = [c for c in experiment.conditions if set(c.learn_from or [TEACHER]) == {TEACHER}]
@@ -51,11 +60,7 @@ def check_experiment(experiment: Experiment, cells: Sequence[Cell], base: Path |
 
         import_ray()
     if unfinished:
-        from distilwhy.students.load import check_base
-
-        for student in dict.fromkeys(cell.student for cell in unfinished):
-            check_base(student)
-        _check_soft(unfinished, experiment)
+        _check_runs(unfinished, experiment, family)
 
 
 def check_measures(settings: MeasureSettings, base: Path | None = None) -> None:
@@ -81,34 +86,18 @@ def with_teacher(condition: Condition, experiment: Experiment) -> Condition:
     return condition.model_copy(update={"soft": named})
 
 
-def _check_soft(cells: Sequence[Cell], experiment: Experiment) -> None:
-    """Refuse soft labels of teachers that cannot give them to their students."""
-    from distilwhy.models.load import check_model, load_tokenizer
-    from distilwhy.training.vocabularies import check_vocabularies
+def _check_runs(cells: Sequence[Cell], experiment: Experiment, family: Family) -> None:
+    """Refuse what the training of a cell would refuse."""
+    from distilwhy.training.checks import check_training
 
-    asked = dict.fromkeys(
-        (soft.teacher, cell.student.model, soft.loss == "uld")
-        for cell in cells
-        if (soft := with_teacher(cell.condition, experiment).soft) is not None
-    )
-    for teacher, student, any_vocabulary in asked:
-        if teacher is None:
-            raise ConfigError(
-                "soft labels need a teacher, and the experiment has none.",
-                "Name one in soft.teacher.",
-            )
-        check_model(teacher)
-        if not any_vocabulary:
-            check_vocabularies(load_tokenizer(teacher), load_tokenizer(student))
-
-
-def _check_control(condition: Condition) -> None:
-    """Refuse an unknown method, and a control of one that learns no text of the teacher."""
-    if condition.control and set(resolve_method(condition).weights) == {"predict"}:
-        raise ConfigError(
-            f"{condition.label!r} learns no explanation that could be spoiled.",
-            "Leave its control away, or take another method.",
-        )
+    checked = []
+    for cell in cells:
+        run = (cell.student, cell.condition)
+        if run in checked:  # with another seed
+            continue
+        checked.append(run)
+        condition = with_teacher(cell.condition, experiment)
+        check_training(cell.student, condition, experiment.training, {family})
 
 
 def check_texts(conditions: Sequence[Condition], annotations: Sequence[Annotation]) -> None:

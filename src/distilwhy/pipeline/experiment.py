@@ -83,6 +83,10 @@ class ExperimentRun:
         """
         check_experiment(self.experiment, self.cells, self.base)
         check_test(self.test)
+        if not self.annotations.exists():
+            for path in (self.experiment.annotations, *self.experiment.sources.values()):
+                if path is not None:
+                    check_ids(read_records(self._given(path), Annotation), Path(path))
 
     def run(self) -> Path:
         """Run all that is not done yet and return the report's path.

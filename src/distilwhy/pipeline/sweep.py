@@ -195,6 +195,10 @@ def sweep(
     base = settings or TrainingSettings()
     student = StudentSettings(model=student) if isinstance(student, str) else student
     condition = Condition(method=condition) if isinstance(condition, str) else condition
+    if ray is not None and engine != "ray":
+        raise ConfigError(
+            "What a trial needs of a Ray cluster has no effect here.", "Add --engine ray."
+        )
     tried = combinations(values, base)
     make_folder(out)
     if limit is not None:
@@ -231,14 +235,20 @@ def combinations(
             )
     if not base.held_out:
         raise ConfigError("A sweep chooses by held-out rows.", "Give a held_out above 0.")
+    if "epochs" in values and ("max_steps" in values or base.max_steps is not None):
+        raise ConfigError(
+            "epochs cannot be swept beside max_steps, which says how long a trial is instead.",
+            "Leave max_steps away.",
+        )
     fields = base.model_dump()
-    found = []
+    found: list[tuple[TrainingSettings, dict[str, Any]]] = []
     for combination in product(*values.values()):
         changes = dict(zip(values, combination, strict=True))
-        if "epochs" in changes and "max_steps" not in changes:
-            changes["max_steps"] = None
         one = validate(TrainingSettings, {**fields, **changes}, "the sweep")
-        found.append((one, {name: one.model_dump(mode="json")[name] for name in values}))
+        tried = {name: one.model_dump(mode="json")[name] for name in values}
+        # The same value can be written in several ways.
+        if all(tried != other for _, other in found):
+            found.append((one, tried))
     return found
 
 

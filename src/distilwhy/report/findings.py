@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import isclose
 from statistics import mean
 
 from distilwhy.report import formats
@@ -96,23 +97,43 @@ def headline(data: ReportData) -> Headline:
     if not groups:
         return Headline("No student was evaluated in this run.", ())
     groups.sort(key=lambda group: -mean(entry.metrics.accuracy for entry in group))
+    tied = _tied(groups)
     best = groups[0][0]
     others = []
     if baselines := data.of_kind("baseline"):
         baseline = max(baselines, key=lambda entry: entry.metrics.accuracy)
         others.append((baseline, _baseline_label(baseline.name)))
     others += [(entry, f"the teacher, {entry.name}") for entry in data.of_kind("teacher")]
-    if len(groups) > 1:
-        others.append((groups[1][0], f"the runner-up, {groups[1][0].name}"))
+    if len(groups) > len(tied):
+        others.append((groups[len(tied)][0], f"the runner-up, {groups[len(tied)][0].name}"))
     judged = judge(data.comparisons)
     against = tuple(_against(judged, best, other, label) for other, label in others)
     cautions = [*_collapsed(data), *_contaminated(data)]
-    if len(groups) > 1:
-        cautions.append(
-            f"It was picked as the best of {len(groups)} on the same questions that it is measured "
-            "on, so its figure is somewhat flattered."
+    if len(groups) > len(tied):
+        name = _group_name(groups[0])
+        subject, its = (
+            (f"{name} was", "its") if len(tied) == 1 else ("Those that tie were", "their")
         )
-    return Headline(_lead(groups), against, " ".join(cautions))
+        cautions.append(
+            f"{subject} picked as the best of {len(groups)} on the same questions that {its} "
+            f"accuracy is measured on, so {its} figure is somewhat flattered."
+        )
+    return Headline(_lead(groups, tied), against, " ".join(cautions))
+
+
+def _tied(groups: Sequence[Sequence[Entry]]) -> list[Sequence[Entry]]:
+    """Return those of ranked groups that no other is better than, the first among them."""
+    accuracies = [mean(entry.metrics.accuracy for entry in group) for group in groups]
+    # Means of the same counts can differ in their last bit.
+    return [g for g, a in zip(groups, accuracies, strict=True) if isclose(a, accuracies[0])]
+
+
+def _group_name(group: Sequence[Entry]) -> str:
+    """Return how a student is called: over its seeds, by student and condition."""
+    entry = group[0]
+    if len(group) == 1:
+        return entry.name
+    return ", ".join(part for part in (entry.student, entry.condition) if part) or entry.name
 
 
 def collapsed_entries(entries: Sequence[Entry]) -> list[Entry]:
@@ -158,25 +179,29 @@ def student_groups(data: ReportData, controls: bool = False) -> list[list[Entry]
     return list(groups.values())
 
 
-def _lead(groups: Sequence[Sequence[Entry]]) -> str:
+def _lead(groups: Sequence[Sequence[Entry]], tied: Sequence[Sequence[Entry]]) -> str:
     best = groups[0]
     entry, metrics = best[0], best[0].metrics
     subject = "The most accurate student" if len(groups) > 1 else "The student"
+    told = ""
+    if len(tied) > 1:
+        subject = "The first of them"
+        accuracy = formats.percent(mean(item.metrics.accuracy for item in best))
+        told = f"{len(tied)} students tie at {accuracy}: {'; '.join(map(_group_name, tied))}. "
     share = (
         f"{formats.percent(metrics.accuracy)} of {formats.count(metrics.n)} test questions rightly "
         f"(95{formats.NBSP}% interval {formats.interval(metrics.ci_low, metrics.ci_high)})."
     )
     if len(best) == 1:
-        return f"{subject}, {entry.name}, answered {share}"
+        return f"{told}{subject}, {entry.name}, answered {share}"
     accuracies = [item.metrics.accuracy for item in best]
     sound = [item.metrics.accuracy for item in best if not item.metrics.collapsed]
     without = ""
     if 0 < len(sound) < len(best):
         count = len(best) - len(sound)
         without = f"; {formats.percent(mean(sound))} without the {count} that collapsed"
-    group = ", ".join(part for part in (entry.student, entry.condition) if part) or entry.name
     return (
-        f"{subject} on average over {len(best)} seeds, {group}, answered "
+        f"{told}{subject} on average over {len(best)} seeds, {_group_name(best)}, answered "
         f"{formats.percent(mean(accuracies))} of the test questions rightly (lowest "
         f"{formats.percent(min(accuracies))}, highest {formats.percent(max(accuracies))}"
         f"{without}). "

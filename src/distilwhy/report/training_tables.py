@@ -58,7 +58,7 @@ def source_table(data: ReportData) -> Table | None:
     )
     columns = (Column("Predictor", numeric=False), *(Column(name, "Examples") for name in names))
     note = (
-        "How many training examples, held-out ones among them, have an explanation of each source; "
-        "none: of no source that the student learnt from."
+        "How many of the examples trained on have an explanation of each source; none: of no "
+        "source that the student learnt from."
     )
     return Table("sources", "Whose explanations students learnt", columns, rows, note)

@@ -13,6 +13,7 @@ from distilwhy.errors import Fault, ModelError, raise_faults
 from distilwhy.files import describe, read_json, write_json
 from distilwhy.models.layers import check_layers, keep_layers
 from distilwhy.models.load import LoadedModel, check_model, load_model, quiet
+from distilwhy.models.skeleton import load_skeleton
 from distilwhy.records import STUDENT_CARD, Record
 from distilwhy.students.quantise import check_bits, merged, quantise
 
@@ -86,14 +87,38 @@ def check_base(settings: StudentSettings) -> None:
     """Refuse a student that cannot be loaded, as far as that shows without its weights.
 
     Raises:
-        ModelError: When the base model or one of the layers kept is not there.
+        ModelError: When the base model, one of the layers kept or of those adapted is not there,
+            or an adapter's rank is too high.
         MissingExtraError: When it is to be quantised and bitsandbytes is not installed.
     """
     check_model(settings.model)
     if settings.layers is not None:
         check_layers(settings.model, settings.layers)
-    if settings.lora is not None and settings.lora.bits is not None:
-        check_bits()
+    if settings.lora is not None:
+        if settings.lora.bits is not None:
+            check_bits()
+        _check_rank(with_lora(load_skeleton(settings.model, settings.layers), settings.lora))
+
+
+def _check_rank(model: Any) -> None:
+    """Refuse adapters whose rank is above that of a matrix adapted, which they then exceed.
+
+    Args:
+        model: A model wrapped by peft, on any device.
+    """
+    rank = model.peft_config["default"].r
+    sizes = {
+        name.removeprefix("base_model.model."): min(module.base_layer.weight.shape)
+        for name, module in model.named_modules()
+        if hasattr(module, "lora_A") and hasattr(module, "base_layer")
+    }
+    name, smallest = min(sizes.items(), key=lambda item: item[1])
+    if rank > smallest:
+        raise ModelError(
+            f"lora.rank is {rank}, but {name}, one of the matrices adapted, has the rank "
+            f"{smallest} at most.",
+            f"Give {smallest} or less, or leave that layer out of lora.targets.",
+        )
 
 
 def with_lora(loaded: LoadedModel, settings: LoraSettings) -> Any:

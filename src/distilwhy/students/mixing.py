@@ -23,12 +23,21 @@ class Mixture:
 
     Args:
         annotations: One an example; ``others`` holds further sources where all are learnt.
-        counts: By source, how many examples have its explanation; ``none`` counts those that no
-            source explains. Empty where sources are not mixed.
+        sources: By example id, whose explanations the example has; empty where sources are not
+            mixed.
     """
 
     annotations: list[Annotation]
-    counts: dict[str, int]
+    sources: dict[str, tuple[str, ...]]
+
+    def counts_of(self, annotations: Sequence[Annotation]) -> dict[str, int]:
+        """Return by source how many of some examples have its explanation.
+
+        ``none`` counts those that no source explains. Empty where sources are not mixed.
+        """
+        names = (self.sources.get(annotation.example.id) for annotation in annotations)
+        counts = Counter(name for found in names if found is not None for name in found or (NONE,))
+        return dict(sorted(counts.items()))
 
 
 def mixed(annotations: Sequence[Annotation], condition: Condition, seed: int) -> Mixture:
@@ -52,12 +61,12 @@ def mixed(annotations: Sequence[Annotation], condition: Condition, seed: int) ->
     if condition.data == "revised":
         parts = _revised(parts)
     chosen = []
-    counts: Counter[str] = Counter()
+    found: dict[str, tuple[str, ...]] = {}
     for annotation, sources in zip(annotations, parts, strict=True):
         names = _names(annotation.example.id, sources, shares, condition, seed)
-        counts.update(names or [NONE])
+        found[annotation.example.id] = tuple(names)
         chosen.append(_together(annotation, {name: sources[name] for name in names}))
-    return Mixture(chosen, dict(sorted(counts.items())))
+    return Mixture(chosen, found)
 
 
 def _by_source(annotation: Annotation) -> dict[str, Annotation]:

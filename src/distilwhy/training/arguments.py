@@ -34,11 +34,7 @@ def training_arguments(
         dtype: Precision of the computation.
         out: The student's folder; checkpoints lie in it.
         evaluates: Whether there are held-out rows to choose a checkpoint by.
-
-    Raises:
-        ConfigError: When the schedule is unknown.
     """
-    _check_schedule(settings.schedule)
     steps = settings.max_steps or max(1, math.ceil(sampler.steps * settings.epochs))
     every = max(1, math.ceil(steps / settings.evaluations))
     return TrainingArguments(
@@ -73,8 +69,12 @@ def training_arguments(
     )
 
 
-def _check_schedule(name: str) -> None:
-    """Refuse a schedule that transformers does not know or cannot make from its name alone."""
+def check_schedule(name: str) -> None:
+    """Refuse a schedule that transformers does not know or cannot make from its name alone.
+
+    Raises:
+        ConfigError: When it is so.
+    """
     optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
     try:
         get_scheduler(name, optimizer, num_warmup_steps=1, num_training_steps=10)

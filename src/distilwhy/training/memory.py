@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -20,6 +20,7 @@ from distilwhy.students.load import with_lora
 from distilwhy.students.rows import Batch, EncodedRow
 from distilwhy.training.batches import StepSampler
 from distilwhy.training.data import TrainingData, step_sampler
+from distilwhy.training.processes import refuse_spread_adapters
 
 GIB = 2**30
 PROCESS = 0.7 * GIB
@@ -109,8 +110,8 @@ def choose(
                 tried.append(choice)
     least = min(choice.expected for choice in tried)
     raise ConfigError(
-        f"training.memory_budget {budget / GIB:g} GiB is too small: this student needs "
-        f"{least / GIB:.1f} GiB with adapters, recomputed activations and the smallest passes.",
+        f"training.memory_budget {budget / GIB:g} GiB is too small: this student needs at least "
+        f"{least / GIB:.1f} GiB, with adapters, recomputed activations and the smallest passes.",
         "Raise the budget, take a smaller student or shorten max_target_tokens.",
     )
 
@@ -153,7 +154,7 @@ def fit_to_budget(
         settings: The run's settings.
 
     Raises:
-        ConfigError: When nothing fits.
+        ConfigError: When nothing fits, or only adapters would where there can be none.
     """
     budget = settings.memory_budget
     if budget is None:
@@ -164,6 +165,7 @@ def fit_to_budget(
     sizes = measure_sizes(loaded, encoder, data.rows, dtype)
     choice = choose(budget * GIB, sizes, passes, has_adapters)
     if choice.adapters:
+        refuse_spread_adapters("Raise training.memory_budget, or start it with torchrun.")
         model = with_lora(loaded, LoraSettings())
         loaded = LoadedModel(loaded.name, model, loaded.tokenizer)
     update = {
@@ -173,6 +175,29 @@ def fit_to_budget(
     chosen = choice.describe(budget)
     say(chosen)
     return Fitted(loaded, settings.model_copy(update=update), chosen)
+
+
+def check_budget(skeleton: LoadedModel, settings: TrainingSettings) -> None:
+    """Refuse a budget that the weights alone exceed, whatever the rows are.
+
+    Args:
+        skeleton: The student, with or without its weights.
+        settings: The run's settings.
+
+    Raises:
+        ConfigError: When it is so.
+    """
+    if settings.memory_budget is None:
+        return
+    model: Any = skeleton.model
+    choose(settings.memory_budget * GIB, _weight_sizes(model), {1: (0, 0)}, has_adapters=False)
+
+
+def _weight_sizes(model: Any) -> Sizes:
+    """Return the sizes that a student's weights have, and nothing for what a pass needs."""
+    weights = [p.numel() * 4 for p in model.parameters()]
+    adapters = _adapter_bytes(model, LoraSettings().rank)
+    return Sizes(sum(weights), max(weights), adapters, 0, 0, 0, 0)
 
 
 def _largest_passes(
@@ -209,18 +234,16 @@ def measure_sizes(
         dtype: Precision of the computation.
     """
     model: Any = loaded.model
-    weights = [p.numel() * 4 for p in model.parameters()]
+    known = _weight_sizes(model)
     some = list(_first_tokens(rows, PROBE_TOKENS))
     batch = {k: v.to(model.device) for k, v in encoder.collate(some).items()}
     kept = activation_bytes(model, batch, dtype) / sum(row.tokens for row in some)
     vocabulary = model.get_output_embeddings().weight.shape[0]
     config = model.config
     layers = config.num_hidden_layers + (getattr(config, "num_decoder_layers", None) or 0)
-    return Sizes(
-        weights=sum(weights),
-        largest=max(weights),
-        adapters=_adapter_bytes(model, LoraSettings().rank),
-        working=sum(weights) / 2 if dtype == torch.bfloat16 else 0,
+    return replace(
+        known,
+        working=known.weights / 2 if dtype == torch.bfloat16 else 0,
         kept=kept,
         # The input of each layer, and the activations of the one that is computed again.
         kept_recomputing=4 * config.hidden_size * layers + kept / layers,

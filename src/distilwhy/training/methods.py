@@ -14,13 +14,15 @@ from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from distilwhy.config import Curriculum, MethodSettings
+from distilwhy.config import Condition, Curriculum, MethodSettings
 from distilwhy.errors import ConfigError
 from distilwhy.registry import Registry
 from distilwhy.students.views import find_view
 
 Weights = Callable[[float, float, float], dict[str, float]]
 """From alpha, beta, gamma (each in [0, 1]) to the weight of each view."""
+
+WEIGHTS = ("alpha", "beta", "gamma")
 
 METHODS: Registry[Weights] = Registry("method")
 
@@ -111,6 +113,42 @@ def resolve_method(settings: MethodSettings) -> Method:
     if settings.curriculum is None:
         return Method(settings.method, kept)
     return _with_curriculum(settings.method, kept, settings.curriculum)
+
+
+def check_condition(condition: Condition) -> None:
+    """Refuse a condition that is wrong whatever the data and the model are.
+
+    Raises:
+        ConfigError: What :func:`resolve_method` raises; also when a weight is set that the method
+            does not use, or when there is no explanation that a control could spoil.
+    """
+    method = resolve_method(condition)
+    unused = [name for name in WEIGHTS if _is_set(condition, name) and not _uses(condition, name)]
+    if unused:
+        by = "names its views' weights" if condition.views is not None else "does not use it"
+        raise ConfigError(
+            f"{condition.label!r}: {unused[0]} has no effect, as the method {by}.",
+            f"Leave {' and '.join(unused)} away, or take another method.",
+        )
+    if condition.control and set(method.weights) == {"predict"}:
+        raise ConfigError(
+            f"{condition.label!r} learns no explanation that could be spoiled.",
+            "Leave its control away, or take another method.",
+        )
+
+
+def _is_set(settings: MethodSettings, name: str) -> bool:
+    # A resolved experiment file holds all defaults, which say nothing.
+    return bool(getattr(settings, name) != type(settings).model_fields[name].default)
+
+
+def _uses(settings: MethodSettings, name: str) -> bool:
+    """Return whether a method's weights depend on alpha, beta or gamma at all."""
+    if settings.views is not None:
+        return False
+    weights, others = METHODS.get(settings.method), dict.fromkeys(WEIGHTS, 0.5)
+    low, high = (weights(*{**others, name: value}.values()) for value in (0.25, 0.75))
+    return low != high
 
 
 def _with_curriculum(name: str, weights: dict[str, float], curriculum: Curriculum) -> Method:

@@ -37,17 +37,26 @@ def join(*, soft: bool, adapter: bool = False) -> None:
             "Soft labels are learnt by one process only, but several were started.",
             "Start it without torchrun or accelerate launch.",
         )
-    if adapter and parse_flag_from_env("ACCELERATE_USE_FSDP"):
-        raise ConfigError(
-            "Adapters cannot be merged into weights that FSDP spreads over processes.",
-            "Train all weights, or start it with torchrun.",
-        )
+    if adapter:
+        refuse_spread_adapters("Train all weights, or start it with torchrun.")
     if distributed.is_initialized():
         return
     from accelerate import PartialState
 
     state = PartialState(cpu=not torch.cuda.is_available())
     atexit.register(state.destroy_process_group)
+
+
+def refuse_spread_adapters(remedy: str) -> None:
+    """Refuse adapters where FSDP spreads weights over processes.
+
+    Raises:
+        ConfigError: With that remedy, when it does.
+    """
+    if world_size() > 1 and parse_flag_from_env("ACCELERATE_USE_FSDP"):
+        raise ConfigError(
+            "Adapters cannot be merged into weights that FSDP spreads over processes.", remedy
+        )
 
 
 def agreed(make: Callable[[], T]) -> T:

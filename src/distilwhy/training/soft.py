@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,12 +10,17 @@ from typing import Any
 from distilwhy.config import Condition, SoftSettings
 from distilwhy.errors import ConfigError
 from distilwhy.manifests import content_hash
-from distilwhy.models.load import LoadedModel, LoadedTokenizer, load_model, load_tokenizer
+from distilwhy.models.load import (
+    LoadedModel,
+    LoadedTokenizer,
+    load_model,
+    load_tokenizer,
+)
 from distilwhy.models.names import EMBEDDED, EMBEDDED_SHA256, parse_model
 from distilwhy.models.packing import can_pack
 from distilwhy.models.precision import default_device, precision_name, resolve_precision
 from distilwhy.progress import say
-from distilwhy.records import Annotation
+from distilwhy.records import Annotation, Family
 from distilwhy.students.encode import Encoder
 from distilwhy.students.load import CARD
 from distilwhy.training.data import TrainingData
@@ -25,9 +30,8 @@ from distilwhy.training.soft_labels import SoftTerm
 from distilwhy.training.soft_live import LiveLabels
 from distilwhy.training.soft_store import StoredLabels, bytes_per_target, store_labels
 from distilwhy.training.soft_teacher import SoftTeacher
-from distilwhy.training.teacher_context import TeacherContext
+from distilwhy.training.teacher_context import TeacherContext, can_show
 from distilwhy.training.teacher_rows import TeacherRow, TeacherRows
-from distilwhy.training.vocabularies import check_vocabularies
 
 NO_LIMIT = 10**6  # tokens; worked examples are never cut
 
@@ -123,7 +127,7 @@ def prepare_soft(
     if settings is None:
         return SoftRun()
     teacher = _teacher(student, encoder, condition, annotations)
-    views = soft_views(settings, method, teacher.context, annotations)
+    views = soft_views(condition, method, {annotation.example.family for annotation in annotations})
     numbers = [list(method.weights).index(view) for view in views]
     maker = TeacherRows(
         teacher.context,
@@ -167,7 +171,11 @@ def _stored(
             "Caution: reverse_kl lives on tokens that are unlikely to the teacher, of which stored "
             "labels tell little (docs/training.md); leave soft.top_k out."
         )
-    size = bytes_per_target(top_k, settings.dtype, _width(teacher.model.config))
+    width = teacher.width or _width(teacher.model.config)
+    if top_k > width:
+        say(f"soft.top_k {top_k} is more than the {width} tokens that there are: all are stored.")
+        top_k = width
+    size = bytes_per_target(top_k, settings.dtype, width)
     targets = sum(len(row.theirs) for row in rows.values())
     say(f"Soft labels: {targets} tokens of {size} bytes, {targets * size / 2**20:.1f} MiB.")
     stored = store_labels(
@@ -177,20 +185,25 @@ def _stored(
     return stored
 
 
-def soft_views(
-    settings: SoftSettings,
-    method: Method,
-    context: TeacherContext,
-    annotations: Sequence[Annotation],
-) -> list[str]:
+def soft_views(condition: Condition, method: Method, families: Collection[Family]) -> list[str]:
     """Return the views of a method that have soft labels.
+
+    Args:
+        condition: What the teacher is shown, with soft labels.
+        method: Its views.
+        families: How the questions are asked.
 
     Raises:
         ConfigError: When one that is asked for is not the method's, or cannot be shown to the
             teacher.
     """
-    families = {annotation.example.family for annotation in annotations}
-    shown = [v for v in method.weights if all(context.can_show(v, family) for family in families)]
+    settings = condition.soft
+    assert settings is not None
+    shown = [
+        view
+        for view in method.weights
+        if all(can_show(settings, condition, view, family) for family in families)
+    ]
     wanted = shown if settings.views is None else list(settings.views)
     faults = [f"the method has no view {view!r}" for view in wanted if view not in method.weights]
     faults += [
@@ -214,11 +227,8 @@ def _teacher(
 ) -> _Teacher:
     settings = condition.soft
     assert settings is not None
-    if settings.teacher is None:
-        raise ConfigError("soft.teacher names no model.", "Name one whose weights are here.")
+    assert settings.teacher is not None
     model = load_tokenizer(settings.teacher)
-    if settings.loss != "uld":
-        check_vocabularies(model, student)
     folder = Path(settings.teacher.removeprefix("hf:"))
     if settings.context == "source" and not (folder / CARD).is_file():
         say(

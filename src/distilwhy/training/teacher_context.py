@@ -39,9 +39,7 @@ class TeacherContext:
         self._settings = settings
         self._encoder = encoder
         self._examples = examples
-        self._options = ViewOptions(
-            data=condition.data, counterfactual_form=condition.counterfactual_form
-        )
+        self._options = _options(condition)
         # The worked examples of a view are the same for all its rows.
         self._shown = cache(self._worked)
 
@@ -55,12 +53,6 @@ class TeacherContext:
         if self._few_shot and not self._encoder.is_encoder_decoder:
             return self._plain(SEPARATOR)[0]
         return int(self._encoder.tokenizer.eos_token_id)
-
-    def can_show(self, view: str, family: Family) -> bool:
-        """Return whether a view's rows can be shown to the teacher."""
-        return not self._few_shot or all(
-            find_view(view)(annotation, self._options) for annotation in self._annotations(family)
-        )
 
     def source_ids(self, row: Row) -> tuple[int, ...]:
         """Return the teacher's tokens before a row's target.
@@ -104,7 +96,7 @@ class TeacherContext:
     def _pairs(self, view: str, family: Family) -> list[tuple[str, str]]:
         """Return input and target of each worked example."""
         pairs = []
-        for annotation in self._annotations(family):
+        for annotation in _worked_examples(self._settings, family):
             rows = find_view(view)(annotation, self._options)
             if not rows:
                 raise ConfigError(
@@ -119,18 +111,37 @@ class TeacherContext:
         told = f"The right answer is {example.answer}.\n" if self._settings.gold_answer else ""
         return row.source + told
 
-    def _annotations(self, family: Family) -> list[Annotation]:
-        worked = load_prompts(family).worked_examples
-        if len(worked) < self._settings.shots:
-            raise ConfigError(
-                f"soft.shots is {self._settings.shots}, but there are {len(worked)} examples.",
-                "Lower it.",
-            )
-        return [_annotation(w, family) for w in worked[: self._settings.shots]]
-
     def _plain(self, text: str) -> list[int]:
         ids: list[int] = self._encoder.tokenizer(text, add_special_tokens=False)["input_ids"]
         return ids
+
+
+def can_show(settings: SoftSettings, condition: Condition, view: str, family: Family) -> bool:
+    """Return whether a view's rows can be shown to the teacher.
+
+    Args:
+        settings: What the teacher is shown.
+        condition: Data kind and form of the views.
+        view: The view's name.
+        family: How the questions are asked.
+    """
+    options = _options(condition)
+    return settings.context != "few_shot" or all(
+        find_view(view)(annotation, options) for annotation in _worked_examples(settings, family)
+    )
+
+
+def _options(condition: Condition) -> ViewOptions:
+    return ViewOptions(data=condition.data, counterfactual_form=condition.counterfactual_form)
+
+
+def _worked_examples(settings: SoftSettings, family: Family) -> list[Annotation]:
+    worked = load_prompts(family).worked_examples
+    if len(worked) < settings.shots:
+        raise ConfigError(
+            f"soft.shots is {settings.shots}, but there are {len(worked)} examples.", "Lower it."
+        )
+    return [_annotation(w, family) for w in worked[: settings.shots]]
 
 
 def _annotation(worked: WorkedExample, family: Family) -> Annotation:

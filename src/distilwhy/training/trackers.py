@@ -31,19 +31,28 @@ def check_trackers(names: Sequence[str]) -> None:
     """Refuse trackers that could not be told anything.
 
     Args:
-        names: Their names, as transformers' ``report_to`` knows them; one that is not in
-            ``PACKAGES`` is left to transformers.
+        names: Their names, as transformers' ``report_to`` knows them.
 
     Raises:
-        ConfigError: When a package is missing, or Weights & Biases has no key to send with.
+        ConfigError: When the Trainer knows no such tracker, a package is missing, or Weights &
+            Biases has no key to send with.
     """
     for name in names:
+        if name not in INTEGRATION_TO_CALLBACK:
+            raise ConfigError(
+                f"training.trackers cannot be used: {name} is not one that the Trainer knows.",
+                f"Known: {', '.join(sorted(INTEGRATION_TO_CALLBACK))}.",
+            )
         packages = PACKAGES.get(name, ())
         if packages and not any(importlib.util.find_spec(package) for package in packages):
             raise ConfigError(
                 f"training.trackers names {name!r}, whose package is not installed.",
                 f"Run: pip install {packages[0]}",
             )
+        try:
+            INTEGRATION_TO_CALLBACK[name]()
+        except Exception as error:  # Each looks for its package in its own way.
+            raise _unusable(name, error, "Install or mend its package.") from error
     if "wandb" in names:
         _check_wandb()
 

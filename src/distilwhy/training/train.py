@@ -37,6 +37,7 @@ from distilwhy.training.checkpoints import (
     step_of,
     stopped_early,
 )
+from distilwhy.training.checks import check_training
 from distilwhy.training.collapse import not_below_unigram, unigram_entropies
 from distilwhy.training.data import TrainingData, encode_data, split_held_out, step_sampler
 from distilwhy.training.guard import Guard
@@ -44,7 +45,7 @@ from distilwhy.training.memory import Fitted, fit_to_budget
 from distilwhy.training.methods import Method, resolve_method
 from distilwhy.training.processes import agreed, join, own_seed
 from distilwhy.training.soft import SoftRun, prepare_soft
-from distilwhy.training.trackers import check_trackers, ready
+from distilwhy.training.trackers import ready
 from distilwhy.training.trainer import ViewTrainer
 
 
@@ -73,8 +74,10 @@ def train(
         DataError: When the disk has no room for checkpoints.
         ModelError: When the base model cannot be loaded.
     """
-    method = resolve_method(condition)
     join(soft=condition.soft is not None, adapter=student.lora is not None)
+    families = {annotation.example.family for annotation in annotations}
+    check_training(student, condition, settings, families)
+    method = resolve_method(condition)
     set_seed(settings.seed)
     loaded = load_base(student)
     set_seed(settings.seed)
@@ -99,7 +102,7 @@ def train(
         trainer.args.max_steps = step_of(checkpoint)
     seconds = _run(trainer, fitting, data, out, checkpoint, condition.label)
     summary = _summary(trainer, data, dtype, seconds, fitted, planned)
-    summary = summary.model_copy(update={"sources": mixture.counts})
+    summary = summary.model_copy(update={"sources": mixture.counts_of(training)})
     card = _card(student, condition, method, settings)
     whole = trainer.whole_weights()
     agreed(lambda: _write(out, trainer.model, loaded.tokenizer, card, summary, whole))
@@ -214,31 +217,17 @@ def _make_trainer(
     if settings.compile:
         compile_layers(loaded.model)
     arguments = training_arguments(settings, sampler, dtype, out, bool(data.held_out))
-    check_trackers(settings.trackers)
-    if settings.patience is not None and not data.held_out:
-        raise ConfigError(
-            "training.patience waits for a better held-out loss, but nothing is held out.",
-            "Give training.held_out above 0, or no patience.",
-        )
-    try:
-        trainer = ViewTrainer(
-            loaded.model,
-            arguments,
-            method=method,
-            encoder=encoder,
-            rows=data.rows,
-            sampler=sampler,
-            held_out=data.held_out,
-            soft=soft.term,
-            on_policy=soft.on_policy,
-        )
-    except (ValueError, RuntimeError, ImportError) as error:
-        if not settings.trackers:
-            raise
-        raise ConfigError(
-            f"training.trackers cannot be used: {str(error).splitlines()[0]}",
-            "Mend the name or install the tracker's package.",
-        ) from error
+    trainer = ViewTrainer(
+        loaded.model,
+        arguments,
+        method=method,
+        encoder=encoder,
+        rows=data.rows,
+        sampler=sampler,
+        held_out=data.held_out,
+        soft=soft.term,
+        on_policy=soft.on_policy,
+    )
     ready(trainer, settings.trackers, out)
     return trainer, dtype
 

@@ -135,6 +135,8 @@ def test_pairs(files: list[Path], call: Call, judge: ScriptedGenerator, tmp_path
     assert r"a\_1" in latex
     assert all(line.startswith("%") for line in latex.split(r"\end{table}")[-1].split("\n") if line)
     assert len(judge.calls) == asked
+    chat = call(*command, "--judge-chat", "--out", out, "--dry-run", "--json")
+    assert json.loads(chat.out)["total"]["texts"] == 35, "another format asks anew"
     named = call(*command, "--name", "x", "--name", "y", "--limit", "2", "--json")
     assert json.loads(named.out)["constructs"]["all"]["pairs"][0]["first"] == "x"
 
@@ -178,3 +180,16 @@ def test_an_experiments_dry_run_tells_of_teacher_and_judge(
     result = json.loads(call("run", "experiment.yaml", "--dry-run", "--json").out)
     assert result["judge"]["total"]["texts"] == 4 * CALLS, "one of both methods explains"
     assert result["total"]["texts"] > 0
+
+
+def test_a_judge_that_cannot_be_read_is_told_of(
+    files: list[Path], call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mute = ScriptedGenerator(lambda prompt: "", name=JUDGE)
+    monkeypatch.setattr("distilwhy.generators.open.open_generator", lambda *_: mute)
+    done = call("judge", "--predictions", files[0], "--predictions", files[1], "--judge", JUDGE)
+    assert done.code == 0
+    assert "40 of 40 verdicts could not be read. Many chat models need chat: true" in done.err
+    assert done.out.count("nothing was compared") == 2
+    rating = call(*rated(files), "--judge", JUDGE)
+    assert "40 of 40 verdicts could not be read" in rating.err

@@ -11,6 +11,7 @@ from distilwhy.cli.forecast import show_forecast
 from distilwhy.cli.measure_options import (
     Explanations,
     Judge,
+    JudgeChat,
     MeasureLimit,
     MeasureNames,
     Probe,
@@ -19,6 +20,7 @@ from distilwhy.cli.measure_options import (
     Scorer,
     StudentFolder,
     content,
+    judge_fields,
     lines,
     measure_settings,
     measured,
@@ -58,6 +60,7 @@ def evaluate(
     student: StudentFolder = None,
     scorer: Scorer = None,
     judge: Judge = None,
+    judge_chat: JudgeChat = None,
     references: References = None,
     ratings: Ratings = None,
     limit: MeasureLimit = None,
@@ -73,7 +76,7 @@ def evaluate(
     columns = (answer_column, gold_column, rationale_column, choices_column)
     options = set_options(
         scorer=scorer,
-        judge=None if judge is None else {"model": judge},
+        judge=judge_fields(judge, judge_chat),
         references=None if references is None else str(references),
         ratings=None if ratings is None else str(ratings),
         limit=limit,

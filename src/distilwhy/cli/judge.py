@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from distilwhy.cli.forecast import show_forecast
-from distilwhy.cli.measure_options import Explanations, Judge, measure_settings
+from distilwhy.cli.measure_options import (
+    Explanations,
+    Judge,
+    JudgeChat,
+    judge_fields,
+    measure_settings,
+)
 from distilwhy.cli.shared import Json, Seed, plain, set_options, show
 
 if TYPE_CHECKING:
@@ -23,6 +29,7 @@ def judge(
         list[Path], typer.Option(help="Predictions file; give two or more, of the same questions.")
     ],
     judge: Judge = None,
+    judge_chat: JudgeChat = None,
     name: Annotated[
         list[str] | None,
         typer.Option(help="Name of a predictions file in tables, in the files' order."),
@@ -49,7 +56,7 @@ def judge(
     from distilwhy.pipeline.judge_forecast import forecast_pairs
     from distilwhy.pipeline.judging import base_of, prefer_all, verdicts_beside
 
-    options = set_options(judge=None if judge is None else {"model": judge}, limit=limit)
+    options = set_options(judge=judge_fields(judge, judge_chat), limit=limit)
     settings = measure_settings(explanations, options, "judge")
     if settings.judge is None:
         raise ConfigError("No judge is named.", "Name one with --judge MODEL.")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from distilwhy.cli.shared import settings_of, yaml_fields
+from distilwhy.cli.shared import set_options, settings_of, yaml_fields
 
 if TYPE_CHECKING:
     from distilwhy.config import MeasureSettings
@@ -31,6 +31,10 @@ Scorer = Annotated[
 ]
 Judge = Annotated[
     str | None, typer.Option(help="Model, for measures that have explanations rated.")
+]
+JudgeChat = Annotated[
+    bool | None,
+    typer.Option("--judge-chat", help="Ask the judge in its chat format, as most servers want."),
 ]
 References = Annotated[
     Path | None, typer.Option(help="Annotations of the same questions, by the teacher.")
@@ -73,6 +77,11 @@ def measured(
     settings = measure_settings(file, options, "evaluate")
     folder = None if out is None else measures_folder(out)
     return measure_all(predictions, folder, settings, student=student, seed=seed)
+
+
+def judge_fields(model: str | None, chat: bool | None) -> dict[str, Any] | None:
+    """Return the judge's fields that options set; ``None`` where they set none."""
+    return set_options(model=model, chat=chat) or None
 
 
 def measure_settings(file: Path | None, options: dict[str, Any], command: str) -> MeasureSettings:

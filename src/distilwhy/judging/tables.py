@@ -7,7 +7,7 @@ from typing import Literal
 
 from distilwhy.grids import Grid
 from distilwhy.judging.preference import ConstructPreferences, Preferences
-from distilwhy.statistics.paired_comparisons import Estimate, Strengths
+from distilwhy.statistics.paired_comparisons import Estimate
 
 NONE = "-"
 
@@ -46,9 +46,7 @@ def strength_grid(preferences: Preferences) -> Grid:
     interval = "95 % interval"
     head = ("Construct", "Predictor", "Strength", interval, "Length-adjusted", interval)
     rows = []
-    reasons: list[str] = []
     for name, found in preferences.constructs.items():
-        reasons += missing(name, found)
         for predictor in predictors(found):
             cells = [
                 cell
@@ -56,7 +54,7 @@ def strength_grid(preferences: Preferences) -> Grid:
                 for cell in _cells(strengths.strengths.get(predictor))
             ]
             rows.append((name, predictor, *cells))
-    note = "In log odds; they sum to zero. " + " ".join(reasons)
+    note = "In log odds; they sum to zero. " + " ".join(missing(preferences))
     return Grid("Bradley-Terry strengths", head, tuple(rows), 2, note.strip())
 
 
@@ -65,15 +63,15 @@ def predictors(found: ConstructPreferences) -> list[str]:
     return list(dict.fromkeys(name for pair in found.pairs for name in (pair.first, pair.second)))
 
 
-def missing(construct: str, found: ConstructPreferences) -> Iterator[str]:
-    """Yield why strengths are missing, a sentence each."""
-    kinds: tuple[tuple[str, Strengths], ...] = (
-        ("no strengths", found.raw),
-        ("no length-adjusted strengths", found.length_adjusted),
-    )
-    for what, strengths in kinds:
-        if strengths.reason is not None:
-            yield f"{construct.capitalize()}, {what}: {strengths.reason}."
+def missing(preferences: Preferences) -> Iterator[str]:
+    """Yield why strengths are missing, a sentence for each reason."""
+    told: dict[tuple[str, str], list[str]] = {}
+    for name, found in preferences.constructs.items():
+        for kind, strengths in (("", found.raw), ("length-adjusted ", found.length_adjusted)):
+            if strengths.reason is not None:
+                told.setdefault((kind, strengths.reason), []).append(name)
+    for (kind, reason), names in told.items():
+        yield f"No {kind}strengths of {', '.join(names)}: {reason}."
 
 
 def remarks(preferences: Preferences) -> Iterator[str]:

@@ -132,6 +132,7 @@ def prefer_all(
     model = model or lazy_generator(settings.model, settings)
     judge = judge_of(settings, model, verdicts, run)
     found = prefer(asked, judge).model_copy(update={"warnings": warnings})
+    tell_unreadable(found.unreadable, found.verdicts)
     if out is not None:
         write_json(out, found.model_dump(mode="json"))
         # Without a manifest the same command asks for what was refused once more.
@@ -153,6 +154,21 @@ def on_drawn_questions(
     names = dict.fromkeys(p.example.id for rows in predictors.values() for p in rows)
     drawn = set(draw(list(names), limit, seed))
     return {name: [p for p in rows if p.example.id in drawn] for name, rows in predictors.items()}
+
+
+def tell_unreadable(unreadable: int, verdicts: int) -> None:
+    """Say where most verdicts could not be read, and what that mostly comes from.
+
+    Args:
+        unreadable: How many could not be read.
+        verdicts: Of how many.
+    """
+    if 2 * unreadable > verdicts:
+        say(
+            f"{unreadable:,} of {verdicts:,} verdicts could not be read. Many chat models need "
+            "chat: true (--judge-chat), one that thinks first a higher max_new_tokens of the judge "
+            "(--explanations FILE); a small model may not be able to judge."
+        )
 
 
 def explained(predictions: Sequence[Prediction]) -> list[Prediction]:

@@ -30,6 +30,7 @@ from distilwhy.pipeline.judging import (
     judge_asking,
     judge_files,
     judge_of,
+    tell_unreadable,
     verdicts_path,
 )
 from distilwhy.progress import say
@@ -284,6 +285,9 @@ def _measured(
     run = begin_stage("measure", inputs, fixed, seed)
     subject = asked.subject(name, records, run)
     result = measure(name, subject)
+    unreadable, verdicts = (result.details.get(key) for key in ("unreadable", "verdicts"))
+    if isinstance(unreadable, int) and isinstance(verdicts, int):
+        tell_unreadable(unreadable, verdicts)
     if file is not None:
         write_json(file, result.model_dump(mode="json"))
         # Without a manifest the same command asks for what was refused once more.

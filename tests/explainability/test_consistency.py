@@ -42,7 +42,8 @@ def believed(prompt: str) -> str | None:
 
 def reading() -> ScriptedGenerator:
     def likelihood(prompt: str, continuation: str) -> float:
-        return -1.0 if believed(prompt) == continuation.strip() else -4.0
+        each = -1.0 if believed(prompt) == continuation.strip() else -4.0
+        return each * len(continuation.strip())
 
     return ScriptedGenerator(lambda prompt: believed(prompt) or "undecided", likelihood)
 
@@ -156,15 +157,17 @@ def test_what_is_shown() -> None:
     assert "Reason" not in Reading(EXAMPLE).prompt()
 
 
-def test_words_that_the_scorer_likes_anyway_have_no_advantage() -> None:
+def test_short_choices_have_no_advantage_and_a_tie_is_no_answer() -> None:
+    example = Example(id="b", question="Where?", choices=("bank", "national park"))
+
     def likelihood(prompt: str, continuation: str) -> float:
-        liking = {" bank": -9.0, " river": -5.0, " park": -1.0}[continuation]
-        told = "Reason: It is safe" in prompt and continuation == " bank"
-        return liking + 2.0 * told
+        # Half a nat a character; "national park" is less likely in all, but told of.
+        told = 2.0 if "Reason" in prompt and continuation == " national park" else 0.0
+        return -0.5 * len(continuation.strip()) + told
 
     scorer = ScriptedGenerator(lambda _: "", likelihood)
-    told, untold = Reading(EXAMPLE, rationale="It is safe."), Reading(EXAMPLE)
-    assert expected_answers(scorer, [told, untold]) == ["bank", None]
+    told, untold = Reading(example, rationale="It is wide."), Reading(example)
+    assert expected_answers(scorer, [told, untold]) == ["national park", None]
 
 
 def test_a_judge_is_read_as_students_are() -> None:
@@ -197,13 +200,11 @@ def test_a_local_model_scores_as_by_transformers_alone(
         return float(logits.log_softmax(-1).gather(1, torch.tensor(target)[:, None]).sum())
 
     def wanted(prediction: Prediction, reading: Reading) -> bool:
-        blank = Reading(prediction.example, question=False)
-        gains = {
-            choice: likelihood(reading.prompt(), f" {choice}")
-            - likelihood(blank.prompt(), f" {choice}")
+        scores = {
+            choice: likelihood(reading.prompt(), f" {choice}") / len(choice)
             for choice in prediction.example.choices
         }
-        return max(gains, key=lambda choice: gains[choice]) == prediction.answer
+        return max(scores, key=lambda choice: scores[choice]) == prediction.answer
 
     result = measure("consistency", Subject(predictions, scorer=LocalGenerator(loaded)))
     assert [(i.scores["question_alone"], i.scores["hidden"]) for i in result.items] == [

@@ -111,7 +111,7 @@ def simulator(knows: float = 0.0) -> ScriptedGenerator:
             clue = reason is not None and CLUE in reason[1]
             if clue or int(number[1]) < 100 * knows:
                 believed = draw(sorted(choices), "means", f"q{number[1]}")
-        return 0.0 if believed == continuation.strip() else -3.0
+        return 0.0 if believed == continuation.strip() else -3.0 * len(continuation.strip())
 
     return ScriptedGenerator(lambda _: "", likelihood, name="made simulator")
 

@@ -76,10 +76,11 @@ def _worked(family: Family, question: bool, rationale: bool) -> tuple[str, ...]:
 def expected_answers(scorer: Scorer, readings: Sequence[Reading]) -> list[str | None]:
     """Return the answer that a scorer expects after each reading, by the choices' likelihoods.
 
-    A choice's score is its log-likelihood behind the reading, less the same where the choices alone
-    are shown: how much likelier it is for what was read. So choices that are short, common, or
-    stand where the scorer likes to look have no advantage (Holtzman et al. 2021, arXiv 2104.08315,
-    domain conditional PMI).
+    A choice's score is its log-likelihood behind the reading, divided by its characters, so that
+    short choices have no advantage (``acc_norm`` of lm-evaluation-harness; Brown et al. 2020, arXiv
+    2005.14165, section 2.4, divide by tokens). To subtract the likelihood behind the choices alone
+    (Holtzman et al. 2021, arXiv 2104.08315) was tried and left: with a small scorer it adds more
+    noise than it takes away (docs/measures/consistency.md has the figures).
 
     Args:
         scorer: The model.
@@ -88,19 +89,16 @@ def expected_answers(scorer: Scorer, readings: Sequence[Reading]) -> list[str | 
     Returns:
         Choices; ``None`` where two or more are exactly as likely.
     """
-    blanks = [Reading(reading.example, question=False) for reading in readings]
-    asked = {(r.prompt(), choice) for r in (*blanks, *readings) for choice in r.example.choices}
-    # Sorted, so that a run asks in the same order as the last one.
-    pairs = sorted(asked)
+    # Each once, and sorted, so that a run asks in the same order as the last one.
+    pairs = sorted({(r.prompt(), choice) for r in readings for choice in r.example.choices})
     found = scorer.score([prompt for prompt, _ in pairs], [f" {choice}" for _, choice in pairs])
     likely = dict(zip(pairs, found, strict=True))
     answers = []
-    for reading, blank in zip(readings, blanks, strict=True):
-        before, after = blank.prompt(), reading.prompt()
-        choices = dict.fromkeys(reading.example.choices)
-        gains = {choice: likely[after, choice] - likely[before, choice] for choice in choices}
-        most = max(gains.values())
-        best = [choice for choice, gain in gains.items() if gain == most]
+    for reading in readings:
+        prompt, choices = reading.prompt(), dict.fromkeys(reading.example.choices)
+        scores = {choice: likely[prompt, choice] / len(choice) for choice in choices}
+        most = max(scores.values())
+        best = [choice for choice, score in scores.items() if score == most]
         answers.append(best[0] if len(best) == 1 else None)
     return answers
 

@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 
 from distilwhy.config import Experiment, to_yaml
-from distilwhy.errors import ConfigError
-from distilwhy.files import read_records
+from distilwhy.errors import ConfigError, DataError
+from distilwhy.files import read_records, write_records
 from distilwhy.generators.recorded import StoredText
 from distilwhy.generators.scripted import ScriptedGenerator
 from distilwhy.pipeline.dry_run import TEST_ANSWER, forecast_run
 from distilwhy.pipeline.experiment import run
+from distilwhy.records import Annotation
 
 Make = Callable[..., Experiment]
 TEACHER = {"shots": 1, "adjective_pairs": 1, "counterfactuals": "one"}
@@ -58,9 +59,12 @@ def test_it_tells_what_a_real_run_asks(
 
 
 def test_own_answers_alone_and_no_teacher_at_all(
-    write: Callable[..., Path], tmp_path: Path
+    write: Callable[..., Path], tiny_annotations: list[Annotation], tmp_path: Path
 ) -> None:
-    given = {"annotations": "given.jsonl", "teacher": None}
+    given = {"annotations": str(tmp_path / "given.jsonl"), "teacher": None}
+    with pytest.raises(DataError, match=r"given\.jsonl does not exist"):
+        forecast_run(write(**given), tmp_path)
+    write_records(tmp_path / "given.jsonl", tiny_annotations)
     assert forecast_run(write(**given), tmp_path) is None
     settings = {**TEACHER, "model": "http://localhost:9/v1#m"}
     assert (told := forecast_run(write(teacher=settings, ask_teacher=False), tmp_path)) is not None

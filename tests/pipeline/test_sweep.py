@@ -22,7 +22,8 @@ from distilwhy.config import (
 from distilwhy.errors import ConfigError, StageError
 from distilwhy.files import read_records, write_records
 from distilwhy.pipeline import stages
-from distilwhy.pipeline.sweep import Sweep, Trial, combinations, sweep
+from distilwhy.pipeline.sweep import Sweep, combinations, sweep
+from distilwhy.pipeline.trial import Trial
 from distilwhy.records import Annotation
 
 SETTINGS = TrainingSettings(epochs=4, held_out=0.2, batch_size=4, precision="fp32")
@@ -138,6 +139,7 @@ def test_a_trial_that_stops_is_told_and_not_chosen(
         ({"seed": [1, 2]}, {}, "seed cannot be swept"),
         ({"learning_rate": ["fast"]}, {}, "learning_rate: input should be a valid number"),
         ({"learning_rate": [1e-4]}, {"held_out": 0.0}, "chooses by held-out rows"),
+        ({"schedule": ["linear", "nosuch"]}, {}, "training.schedule 'nosuch' cannot be used"),
         ({"epochs": [1, 2]}, {"max_steps": 2}, "epochs cannot be swept beside max_steps"),
         ({"epochs": [1, 2], "max_steps": [2, 3]}, {}, "epochs cannot be swept beside max_steps"),
     ],
@@ -153,6 +155,7 @@ def test_what_cannot_be_swept(
     settings = SETTINGS.model_copy(update=changes)
     with pytest.raises(ConfigError, match=told):
         sweep(annotations, tmp_path / "s", values, student=student, settings=settings)
+    assert not (tmp_path / "s" / "trials").exists()
 
 
 def test_what_trials_need_of_ray_is_refused_without_it(

@@ -78,6 +78,7 @@ def test_faulty_methods_are_refused() -> None:
         ({"method": "multitask", "gamma": 1}, "gamma has no effect"),
         ({"method": "counterfactual", "beta": 0.4}, "beta has no effect"),
         ({"alpha": 0.9, "views": {"predict": 1}}, "as the method names its views' weights"),
+        ({"wrong_choices": "all"}, "wrong_choices has no effect without the view counterfactual"),
         ({"method": "answer_only", "control": "empty"}, "no explanation that could be spoiled"),
     ],
 )
@@ -93,3 +94,4 @@ def test_settings_with_effect_and_resolved_ones_are_not() -> None:
     every = {"alpha": 0.1, "beta": 0.2, "gamma": 0.3}
     check_condition(Condition(method="multitask+counterfactual", **every))
     check_condition(Condition(method="multitask", alpha=1))
+    check_condition(Condition(method="counterfactual", counterfactual_form="decoder"))

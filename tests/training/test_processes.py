@@ -62,11 +62,12 @@ RUNS: dict[str, dict[str, Any]] = {
         "condition": METHOD,
         "settings": {
             **SETTINGS,
-            "epochs": 8,
-            "learning_rate": 1.0,
+            # It learns all that it can in 20 steps of 36; the 22nd's held-out loss is 1 % above.
+            "epochs": 12,
+            "learning_rate": 3e-2,
             "micro_batches": 2,
             "patience": 1,
-            "evaluations": 12,
+            "evaluations": 18,
             "spike": None,
         },
     },
@@ -162,11 +163,10 @@ def test_two_processes_give_the_student_of_one(name: str, folders: tuple[Path, P
         + [p.held_out_loss for p in summary.curve if p.held_out_loss is not None]
         for summary in (first, second)
     )
-    tolerance = 0.3 if name == "patient" else 1e-5  # its learning rate makes rounding grow
     for expected, found in zip(losses, same, strict=True):
-        assert found == pytest.approx(expected, abs=tolerance, rel=tolerance)
+        assert found == pytest.approx(expected, abs=1e-5, rel=1e-5)
     assert weights(one).keys() == weights(two).keys()
-    for key, tensor in weights(one).items() if name != "patient" else ():
+    for key, tensor in weights(one).items():
         torch.testing.assert_close(weights(two)[key], tensor, rtol=0, atol=1e-5, msg=key)
     assert not (two / "checkpoints").exists()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 import transformers as tf
+from safetensors.torch import load_file
 from tokenizers import ByteLevelBPETokenizer
 from torch.nn.functional import cross_entropy, kl_div
 from transformers import TrainingArguments
@@ -424,6 +426,26 @@ def test_text_aligned_and_index_aligned_tokens(
                 hard[here] = 0.6 * hard[here] + 0.4 * (one - two).abs().sum()
             losses.append(hard)
         torch.testing.assert_close(run.loss(), torch.cat(losses).mean(), rtol=1e-4, atol=1e-5)
+
+
+def test_the_size_told_is_that_written_where_top_k_exceeds_the_vocabulary(
+    tiny_models: dict[str, Path],
+    tiny_annotations: list[Annotation],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    soft = SoftSettings(teacher=f"hf:{tiny_models['gpt2']}", precision="fp32", top_k=100_000)
+    run = Run(
+        tiny_models["llama"], tiny_annotations, Condition(soft=soft), tmp_path, store=tmp_path / "l"
+    )
+    width = len(run.loaded.tokenizer)
+    told = capsys.readouterr().err
+    assert f"soft.top_k 100000 is more than the {width} tokens that there are" in told
+    found = re.search(r"Soft labels: (\d+) tokens of (\d+) bytes", told)
+    assert found is not None
+    (part,) = (tmp_path / "l").glob("*/part-*.safetensors")
+    written = sum(tensor.nbytes for tensor in load_file(part).values())
+    assert int(found[1]) * int(found[2]) == written
 
 
 def test_another_vocabulary_is_refused_with_a_remedy(

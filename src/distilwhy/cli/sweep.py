@@ -10,7 +10,8 @@ import typer
 from distilwhy.cli.shared import Json, Limit, set_options, settings_of, show, yaml_fields
 
 if TYPE_CHECKING:
-    from distilwhy.pipeline.sweep import Sweep, Trial
+    from distilwhy.pipeline.sweep import Sweep
+    from distilwhy.pipeline.trial import Trial
 
 
 def sweep(

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from typing import Any, Literal
@@ -12,7 +10,6 @@ from typing import Any, Literal
 import yaml
 
 from distilwhy.config import (
-    NO_WEIGHT_CHANGES,
     Condition,
     RaySettings,
     StudentSettings,
@@ -22,19 +19,15 @@ from distilwhy.config import (
 from distilwhy.errors import ConfigError, StageError
 from distilwhy.files import (
     atomic_text,
-    read_json,
     read_records,
-    sha256_json,
-    slug,
     write_json,
     write_records,
 )
-from distilwhy.manifests import begin_stage, manifest_path, stage_is_done, write_manifest
+from distilwhy.manifests import manifest_path
 from distilwhy.outputs import make_folder
-from distilwhy.pipeline import stages
-from distilwhy.pipeline.inputs import local_student
+from distilwhy.pipeline.trial import Trial, TrialRun
 from distilwhy.progress import say
-from distilwhy.records import Annotation, Record, TrainingSummary
+from distilwhy.records import Annotation, Record
 from distilwhy.tasks.rows import draw
 
 Engine = Literal["local", "ray"]
@@ -53,28 +46,6 @@ NOT_COMPARABLE = {
 CHOSEN = "training.yaml"
 
 
-class Trial(Record):
-    """One run of a sweep.
-
-    Args:
-        values: What it was tried with, by setting.
-        held_out_loss: The lowest loss on held-out training rows; ``None`` where the run stopped.
-        steps: Optimiser steps done.
-        best_step: The step of that loss.
-        seconds: Wall time of training.
-        collapsed: What shows that the run brought no student; see ``TrainingSummary``.
-        stopped: Why the run was stopped, e.g. a loss that is no number; ``None`` for a whole one.
-    """
-
-    values: dict[str, Any]
-    held_out_loss: float | None = None
-    steps: int = 0
-    best_step: int = 0
-    seconds: float = 0.0
-    collapsed: tuple[str, ...] = ()
-    stopped: str | None = None
-
-
 class Sweep(Record):
     """What a sweep found.
 
@@ -90,72 +61,6 @@ class Sweep(Record):
     chosen: dict[str, Any]
     settings: str
     edges: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class TrialRun:
-    """All that a trial needs; it can be sent to another process.
-
-    Args:
-        annotations: The annotations file.
-        folder: The folder that trials are written to.
-        student: The base model.
-        condition: Method and data kind.
-        settings: The trial's settings.
-        values: Which of them are tried.
-    """
-
-    annotations: Path
-    folder: Path
-    student: StudentSettings
-    condition: Condition
-    settings: TrainingSettings
-    values: dict[str, Any]
-
-    @property
-    def label(self) -> str:
-        """The trial's values in words."""
-        return " ".join(f"{name}={value}" for name, value in self.values.items())
-
-    @property
-    def result(self) -> Path:
-        """The file of the trial's result."""
-        digest = sha256_json(self.values)[:8]
-        return self.folder / f"{slug(self.label)[:40]}-{digest}.json"
-
-    def run(self) -> Trial:
-        """Train, unless that is done, and write the result; the student itself is not kept."""
-        inputs = {"annotations": self.annotations, **local_student(self.student.model)}
-        fixed = {
-            "student": self.student.model_dump(mode="json"),
-            "condition": self.condition.model_dump(mode="json"),
-            "training": self.settings.model_dump(mode="json", exclude=NO_WEIGHT_CHANGES),
-        }
-        if stage_is_done(self.result, "trial", inputs, fixed):
-            return Trial.model_validate(read_json(self.result))
-        from distilwhy.training.checkpoints import (
-            CHECKPOINTS,  # loads torch, which is not needed above
-        )
-
-        run = begin_stage("trial", inputs, fixed, self.settings.seed)
-        trained = self.result.with_suffix("")
-        try:
-            summary = stages.train(
-                self.annotations,
-                trained,
-                student=self.student,
-                condition=self.condition,
-                settings=self.settings,
-            )
-            trial = _trial(self.values, summary)
-        except StageError as error:
-            trial = Trial(values=self.values, stopped=str(error).partition(". ")[0])
-        write_json(self.result, trial.model_dump(mode="json"))
-        write_manifest(self.result, run)
-        # What stopped a trial is left to be read.
-        shutil.rmtree(trained / CHECKPOINTS if trial.stopped else trained, ignore_errors=True)
-        manifest_path(trained).unlink(missing_ok=True)
-        return trial
 
 
 def sweep(
@@ -207,6 +112,7 @@ def sweep(
         TrialRun(annotations, out / "trials", student, condition, one, changed)
         for one, changed in tried
     ]
+    _check(runs)
     if engine == "ray":
         from distilwhy.pipeline.sweep_ray import run_on_ray
 
@@ -216,6 +122,19 @@ def sweep(
         say(f"Trial {number} of {len(runs)}: {run.label}.")
         trials.append(run.run())
     return _conclude(trials, values, base, out)
+
+
+def _check(runs: Sequence[TrialRun]) -> None:
+    """Refuse what the training of a trial would refuse, before the first is run."""
+    unfinished = [run for run in runs if not manifest_path(run.result).is_file()]
+    if not unfinished:
+        return
+    from distilwhy.training.checks import check_training  # loads torch
+
+    records = read_records(unfinished[0].annotations, Annotation)
+    families = {record.example.family for record in records}
+    for run in unfinished:
+        check_training(run.student, run.condition, run.settings, families)
 
 
 def combinations(
@@ -259,18 +178,6 @@ def _subset(annotations: Path, out: Path, limit: int, seed: int) -> Path:
     chosen = draw([record.example for record in records], limit, seed)
     write_records(path, [given[example.id] for example in chosen])
     return path
-
-
-def _trial(values: dict[str, Any], summary: TrainingSummary) -> Trial:
-    losses = [point.held_out_loss for point in summary.curve if point.step == summary.best_step]
-    return Trial(
-        values=values,
-        held_out_loss=next((loss for loss in losses if loss is not None), None),
-        steps=summary.steps,
-        best_step=summary.best_step,
-        seconds=summary.seconds,
-        collapsed=summary.collapsed,
-    )
 
 
 def _conclude(

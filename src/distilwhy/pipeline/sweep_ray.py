@@ -15,7 +15,7 @@ from distilwhy.errors import MissingExtraError, StageError, UserError
 from distilwhy.generators.ray_cluster import Cluster, signals_kept
 
 if TYPE_CHECKING:
-    from distilwhy.pipeline.sweep import TrialRun
+    from distilwhy.pipeline.trial import TrialRun
 
 NOTES = "ray"
 """Folder of Tune's own notes, in the sweep's."""

@@ -23,6 +23,9 @@ Weights = Callable[[float, float, float], dict[str, float]]
 """From alpha, beta, gamma (each in [0, 1]) to the weight of each view."""
 
 WEIGHTS = ("alpha", "beta", "gamma")
+FORMS = ("counterfactual_form", "wrong_choices")
+PLAIN_VIEWS = {"predict", "explain", "factual"}
+"""Views that argue for no wrong choice; what a package's own views do is not known."""
 
 METHODS: Registry[Weights] = Registry("method")
 
@@ -119,11 +122,17 @@ def check_condition(condition: Condition) -> None:
     """Refuse a condition that is wrong whatever the data and the model are.
 
     Raises:
-        ConfigError: What :func:`resolve_method` raises; also when a weight is set that the method
-            does not use, or when there is no explanation that a control could spoil.
+        ConfigError: What :func:`resolve_method` raises; also when a weight or form is set that the
+            method does not use, or when there is no explanation that a control could spoil.
     """
     method = resolve_method(condition)
     unused = [name for name in WEIGHTS if _is_set(condition, name) and not _uses(condition, name)]
+    forms = [name for name in FORMS if _is_set(condition, name)]
+    if forms and method.weights.keys() <= PLAIN_VIEWS:
+        raise ConfigError(
+            f"{condition.label!r}: {forms[0]} has no effect without the view counterfactual.",
+            f"Leave {' and '.join(forms)} away, or take another method.",
+        )
     if unused:
         by = "names its views' weights" if condition.views is not None else "does not use it"
         raise ConfigError(

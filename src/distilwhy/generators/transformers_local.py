@@ -16,15 +16,15 @@ from distilwhy.generators.continuations import (
     DecoderContinuation,
     EncoderDecoderContinuation,
     keeps_its_state,
-    pad_lines,
 )
 from distilwhy.generators.prefix_store import PrefixStore
 from distilwhy.generators.row_budget import RowBudget
 from distilwhy.generators.rows import Row, RowQueue
+from distilwhy.generators.scoring import ScoredRow, score_lines, score_pairs
 from distilwhy.generators.slots import SlotContinuation, can_use_slots
 from distilwhy.generators.writing import Writer
 from distilwhy.models.load import LoadedModel
-from distilwhy.models.logits import logits_only_at
+from distilwhy.models.packing import can_share_sources
 from distilwhy.models.precision import default_device, precision_name
 from distilwhy.models.tokens import chat_ids, prompt_ids
 from distilwhy.progress import say
@@ -146,41 +146,30 @@ class LocalGenerator:
 
     @torch.inference_mode()
     def score(self, prompts: Sequence[str], continuations: Sequence[str]) -> list[float]:
-        """Return each continuation's log-likelihood in nats; see :class:`Scorer`."""
-        encoded = [
-            (self._prompt_ids(prompt, Decoding()), self._ids(text))
+        """Return each continuation's log-likelihood in nats; see :class:`Scorer`.
+
+        Continuations of one prompt that stand next to each other cost little more than one: what
+        they begin with is read once, where the model allows it.
+        """
+        read: dict[str, tuple[int, ...]] = {}
+        for prompt in prompts:
+            if prompt not in read:
+                read[prompt] = tuple(self._prompt_ids(prompt, Decoding()))
+        rows = [
+            ScoredRow(read[prompt], tuple(self._ids(text)))
             for prompt, text in zip(prompts, continuations, strict=True)
         ]
-        order = sorted(range(len(encoded)), key=lambda place: sum(map(len, encoded[place])))
-        scores = [0.0] * len(encoded)
-        size = self._padded_budget.rows
-        for start in range(0, len(order), size):
-            places = order[start : start + size]
-            for place, value in zip(
-                places, self._scores([encoded[p] for p in places]), strict=True
-            ):
-                scores[place] = value
-        return scores
-
-    def _scores(self, rows: Sequence[tuple[list[int], list[int]]]) -> list[float]:
+        full = [row for row in rows if row.text]
+        pad = int(self.tokenizer.pad_token_id)
         if self.loaded.is_encoder_decoder:
-            start = int(self.model.config.decoder_start_token_id)
-            ids, mask = self._padded([prompt for prompt, _ in rows])
-            lines, decoder_mask = self._padded([[start, *text[:-1]] for _, text in rows])
-            inputs = {"decoder_input_ids": lines, "decoder_attention_mask": decoder_mask}
-            counted = [[True] * len(text) for _, text in rows]
+            found = iter(score_pairs(self.model, full, pad))
         else:
-            ids, mask = self._padded([[*prompt, *text[:-1]] for prompt, text in rows])
-            lines, inputs = ids, {}
-            counted = [[False] * (len(prompt) - 1) + [True] * len(text) for prompt, text in rows]
-        width = lines.shape[1]
-        select = torch.tensor([line + [False] * (width - len(line)) for line in counted])
-        labels = torch.tensor([token for _, text in rows for token in text], device=self.device)
-        with logits_only_at(self.model, select.to(self.device)):
-            output = self.model(input_ids=ids, attention_mask=mask, use_cache=False, **inputs)
-        logits = output.logits.float()
-        chosen = logits.log_softmax(-1).gather(-1, labels[:, None])[:, 0]
-        return [float(part.sum()) for part in chosen.split([len(text) for _, text in rows])]
+            found = iter(score_lines(self.model, full, pad, self._shares_beginnings))
+        return [next(found) if row.text else 0.0 for row in rows]
+
+    @cached_property
+    def _shares_beginnings(self) -> bool:
+        return can_share_sources(self.model)
 
     def _finished(self, decoding: Decoding, row: Row) -> Finish | None:
         if row.written[-1] in self._end_tokens:
@@ -224,9 +213,6 @@ class LocalGenerator:
             is_encoder_decoder=self.loaded.is_encoder_decoder,
             limit=self.max_prompt_tokens,
         )
-
-    def _padded(self, lines: Sequence[Sequence[int]]) -> tuple[torch.Tensor, torch.Tensor]:
-        return pad_lines(lines, int(self.tokenizer.pad_token_id), self.device)
 
     def _ids(self, text: str) -> list[int]:
         return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])

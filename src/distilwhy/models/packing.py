@@ -1,4 +1,4 @@
-"""Which models keep several texts in one line apart."""
+"""Which models keep several texts in one line apart, and read what they share once."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
+from transformers import DynamicCache
+from transformers.cache_utils import DynamicLayer
 
 FORBIDDEN = -1e9
 
@@ -51,6 +53,43 @@ def cross_attention_mask(model: Any, mask: torch.Tensor | None) -> Iterator[None
         yield
     finally:
         handle.remove()
+
+
+@torch.inference_mode()
+def can_share_sources(model: Any) -> bool:
+    """Return whether rows behind one source have the logits that they have alone, as a trial shows.
+
+    Decoder-only models do that take a mask of their own in every layer; a window that slides, or a
+    state that is passed on, would not follow it.
+    """
+    model.eval()
+    layers = DynamicCache(config=model.config).layers
+    if any(type(layer) is not DynamicLayer for layer in layers):
+        return False
+    try:
+        alone, shared = (logits.float() for logits in _try_shared(model))
+    except (TypeError, ValueError, IndexError, RuntimeError):
+        return False
+    tolerance = 1e-4 if model.dtype == torch.float32 else 0.05
+    return bool((shared - alone).norm() <= tolerance * alone.norm())
+
+
+def _try_shared(model: Any) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the logits of two texts alone, and of both behind the beginning that they share."""
+    source, texts = [5, 6, 7, 8], ([9, 10], [11, 12, 13])
+    rows = [
+        model(input_ids=torch.tensor([[*source, *text]], device=model.device)).logits[0, 4:]
+        for text in texts
+    ]
+    owners = torch.tensor([0, 0, 0, 0, 1, 1, 2, 2, 2])
+    allowed = ((owners[:, None] == owners) | (owners == 0)).tril()
+    shared = model(
+        input_ids=torch.tensor([[*source, *texts[0], *texts[1]]], device=model.device),
+        position_ids=torch.tensor([[0, 1, 2, 3, 4, 5, 4, 5, 6]], device=model.device),
+        attention_mask=allowed[None, None].to(model.device),
+        use_cache=False,
+    ).logits[0, 4:]
+    return torch.cat(rows), shared
 
 
 def _try_lines(model: Any) -> tuple[torch.Tensor, torch.Tensor]:

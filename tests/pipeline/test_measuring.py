@@ -8,15 +8,16 @@ from typing import Any
 
 import pytest
 
-from distilwhy.config import Experiment, MeasureSettings
+from distilwhy.config import Condition, Experiment, MeasureSettings
 from distilwhy.errors import ConfigError
 from distilwhy.explainability import MEASURES, Figure, ItemScores, Subject
 from distilwhy.explainability.measures import Scored
-from distilwhy.files import read_records, write_records
+from distilwhy.files import read_records, write_json, write_records
 from distilwhy.pipeline.checks import check_measures
 from distilwhy.pipeline.experiment import ExperimentRun
 from distilwhy.pipeline.measuring import measure_all, measures_folder, read_measures
-from distilwhy.records import Example, Prediction
+from distilwhy.records import Annotation, Example, Prediction, TeacherText
+from distilwhy.students.load import CARD, StudentCard
 
 
 class Watched:
@@ -131,3 +132,44 @@ def test_unknown_measures_are_refused_before_teaching(
     with pytest.raises(ConfigError, match="no measure named 'surfaces'"):
         ExperimentRun(experiment, tmp_path / "run", table).run()
     assert not (tmp_path / "run").exists()
+
+
+def test_texts_are_held_against_the_kind_that_the_student_learnt(
+    predictions: Path, tmp_path: Path, small_student: Path
+) -> None:
+    example = _prediction(0).example
+    texts = {"rationale": "Cats purr.", "revision": "Nothing alike, 12345."}
+    annotation = Annotation(
+        example=example,
+        teacher="t",
+        **{kind: TeacherText(text=text) for kind, text in texts.items()},
+    )
+    references = tmp_path / "references.jsonl"
+    write_records(references, [annotation])
+    same = _prediction(0).model_copy(update={"rationale": "Cats purr."})
+    settings = MeasureSettings(measures=("overlap",))
+
+    def chrf(settings: MeasureSettings, student: Path | None = None) -> float | None:
+        (found,) = measure_all([same], None, settings, student=student, references=references)
+        return found.figures["chrf"].value
+
+    assert chrf(settings) == 100
+    assert (chrf(settings, small_student) or 0) < 20, "the student learnt revisions"
+    assert chrf(settings.model_copy(update={"data": "unrevised"}), small_student) == 100
+
+
+@pytest.fixture
+def small_student(tmp_path: Path) -> Path:
+    """A folder with the card of a student of revised data; it is not asked."""
+    card = StudentCard(
+        base="x",
+        condition=Condition(method="multitask", data="revised"),
+        weights={"predict": 0.5, "explain": 0.5},
+        answer_view="predict",
+        rationale_view="explain",
+        seed=0,
+        max_source_tokens=60,
+    )
+    (tmp_path / "student").mkdir()
+    write_json(tmp_path / "student" / CARD, card.model_dump())
+    return tmp_path / "student"

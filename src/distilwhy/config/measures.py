@@ -6,6 +6,7 @@ from pydantic import Field, field_validator, model_validator
 
 from distilwhy.config.base import Settings
 from distilwhy.config.judge import JudgeSettings
+from distilwhy.records import DataKind
 
 
 class MeasureSettings(Settings):
@@ -35,6 +36,16 @@ class MeasureSettings(Settings):
         min_length=1,
         description="Annotations file of the test questions, for measures that compare with the "
         "teacher's texts.",
+    )
+    data: DataKind | None = Field(
+        None,
+        description="Which of the references' explanations texts are held against; the kind that "
+        "the student learnt when unset, unrevised ones where no student is given.",
+    )
+    embedder: str | None = Field(
+        None,
+        min_length=1,
+        description="Model of sentence-transformers, a name or a folder, for the measure semantic.",
     )
     ratings: str | None = Field(
         None,

@@ -28,7 +28,10 @@ class Calibration:
         """See :class:`Measure`."""
         assert subject.student is not None
         known = [p for p in subject.predictions if p.example.answer is not None]
-        found = subject.student.choice_likelihoods([p.example for p in known])
+        own = [p.rationale or "" for p in known]
+        found = subject.student.choice_likelihoods(
+            [p.example for p in known], own if subject.student.answers_after_rationale else None
+        )
         items = [_score(p, likelihoods) for p, likelihoods in zip(known, found, strict=True)]
         return Scored(items, {"bins": BINS})
 

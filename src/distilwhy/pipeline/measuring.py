@@ -147,6 +147,21 @@ class Asked:
         """Model string of what the student was trained from, where that is known."""
         return base_of(self.folder)
 
+    @cached_property
+    def compared(self) -> dict[str, str]:
+        """With what of the references explanations are compared, and by which model."""
+        settings = self.settings
+        found: dict[str, str] = {}
+        if settings.data is not None:
+            found["data"] = settings.data
+        elif self.folder is not None:
+            from distilwhy.students.load import read_card
+
+            found["data"] = read_card(self.folder).condition.data
+        if settings.embedder is not None:
+            found["embedder"] = settings.embedder
+        return found
+
     def needs(self, measure: str) -> list[str]:
         """Return what a measure asks or uses, of what there is."""
         named = {
@@ -186,6 +201,8 @@ class Asked:
         found = {name: settings[name] for name in ("scorer",) if name in needs}
         if "judge" in needs and self.settings.judge is not None:
             found |= {"judge": judge_asking(self.settings.judge), "base": self.base}
+        if "references" in needs:
+            found |= self.compared
         if "student" in needs:
             found["prediction"] = self.prediction.model_dump(mode="json")
             found["probe"] = self.settings.probe
@@ -207,6 +224,8 @@ class Asked:
                 "judge": judge_of(self.settings.judge, self.judge_model, self.verdicts, run),
                 "base": self.base,
             }
+        if "references" in needs:
+            asked |= self.compared
         return Subject(records, probe=self.settings.probe, seed=seed, **asked)
 
 

@@ -31,7 +31,7 @@ from distilwhy.models.fusion import compile_layers, fuse_activations
 from distilwhy.models.load import LoadedModel, load_model, load_tokenizer
 from distilwhy.models.precision import resolve_precision
 from distilwhy.records import Annotation
-from distilwhy.students.rows import EncodedRow
+from distilwhy.students.rows import EncodedRow, read_once
 from distilwhy.students.views import ViewOptions, make_rows
 from distilwhy.training.arguments import training_arguments
 from distilwhy.training.batches import flatten
@@ -135,6 +135,12 @@ class Plan:
     annotations: str | None = None
     settings: dict[str, Any] | None = None
 
+    @property
+    def tag(self) -> str:
+        """Where rows have their tags."""
+        tag: str = (self.settings or {}).get("tag", "front")
+        return tag
+
     def as_dict(self) -> dict[str, Any]:
         """Return the plan as what JSON can hold."""
         return asdict(self)
@@ -153,12 +159,17 @@ def measure(plan: Plan) -> dict[str, Any]:
         trainer.train()
     memory, seconds = peak_memory_mb(), clock.seconds
     first, last = UNTIMED * plan.batch_size, (UNTIMED + plan.steps) * plan.batch_size
-    timed = [row for place in order[first:last] for row in groups[place]]
-    flops = sum(needed_flops(model, row) for row in timed)
+    shared = plan.way == "distilwhy" and plan.tag == "end"
+    timed = [
+        rows
+        for place in order[first:last]
+        for rows in ([groups[place]] if shared else [[row] for row in groups[place]])
+    ]
+    flops = sum(needed_flops(model, rows) for rows in timed)
     peak = matrix_product_peak(torch.bfloat16 if plan.precision == "bf16" else torch.float32)
     return {
         "examples_per_second": (last - first) / seconds,
-        "tokens_per_second": sum(row.tokens for row in timed) / seconds,
+        "tokens_per_second": sum(map(read_once, timed)) / seconds,
         "seconds": seconds,
         "parameters": sum(p.numel() for p in model.parameters()),
         "peak_memory_mb": memory,
@@ -191,7 +202,7 @@ def _trainer(
     loaded = LoadedModel(plan.student, model, load_tokenizer("embedded").tokenizer)
     encoder = make_encoder(loaded, settings)
     rows, places = flatten(groups)
-    sampler = step_sampler(TrainingData(rows, [], places, [], len(groups), 0), settings)
+    sampler = step_sampler(TrainingData(rows, [], places, [], len(groups), 0), settings, encoder)
     dtype = resolve_precision(settings.precision)
     if plan.way == "distilwhy":
         fuse_activations(model)
@@ -256,8 +267,8 @@ class Clock(TrainerCallback):
             self.losses.append(logs["loss"])
 
 
-def needed_flops(model: PreTrainedModel, row: EncodedRow) -> float:
-    """Return the floating-point operations that training on a row needs.
+def needed_flops(model: PreTrainedModel, rows: list[EncodedRow]) -> float:
+    """Return the floating-point operations that training on rows of one source needs.
 
     Six for each weight of a matrix that a token meets (Kaplan et al. 2020, arXiv 2001.08361);
     attention's own products, padding, other logits than those of target tokens and what is
@@ -265,15 +276,16 @@ def needed_flops(model: PreTrainedModel, row: EncodedRow) -> float:
     """
     head: Any = model.get_output_embeddings()
     inner = [(name, m.weight.numel()) for name, m in model.named_modules() if _is_inner(m, head)]
-    targets = len(row.target) - row.given
-    weights = head.weight.numel() * targets
+    targets = sum(len(row.target) for row in rows)
+    weights = head.weight.numel() * (targets - sum(row.given for row in rows))
     if not model.config.is_encoder_decoder:
-        return 6.0 * (weights + sum(size for _, size in inner) * (row.tokens - 1))
+        tokens = read_once(rows) - len(rows)
+        return 6.0 * (weights + sum(size for _, size in inner) * tokens)
     for name, size in inner:
         of_source = name.startswith("encoder") or name.endswith(
             ("EncDecAttention.k", "EncDecAttention.v")
         )
-        weights += size * len(row.source if of_source else row.target)
+        weights += size * (len(rows[0].source) if of_source else targets)
     return 6.0 * weights
 
 
@@ -297,6 +309,8 @@ RATIONALE = (46, 69)
 REVISION = (115, 265)
 ANSWER = (10, 14)
 """Tokens on average, and the longest of 1,000."""
+TAG = 4
+"""Tokens of a tag, with which a question and the targets of some views begin."""
 
 
 def encoded_rows(plan: Plan, model: PreTrainedModel, method: Method) -> list[list[EncodedRow]]:
@@ -309,7 +323,8 @@ def encoded_rows(plan: Plan, model: PreTrainedModel, method: Method) -> list[lis
         loaded = LoadedModel(plan.student, model, load_tokenizer("embedded").tokenizer)
         encoder = make_encoder(loaded, TrainingSettings())
         annotations = read_records(Path(plan.annotations), Annotation)[:CHUNK]
-        rows = make_rows(annotations, list(number), ViewOptions(data=condition.data))
+        options = ViewOptions(data=condition.data, tag=plan.tag)
+        rows = make_rows(annotations, list(number), options)
         return [[encoder.encode(row, number[row.view]) for row in group] for group in rows]
     draws = random.Random(0)
     explanation = REVISION if condition.data == "revised" else RATIONALE
@@ -319,12 +334,22 @@ def encoded_rows(plan: Plan, model: PreTrainedModel, method: Method) -> list[lis
         length = sum(_draw(draws, part) for part in parts)
         return tuple(draws.randrange(10, vocabulary) for _ in range(length))
 
-    def row(view: str) -> EncodedRow:
-        source = ids(QUESTION, RATIONALE) if view == "counterfactual" else ids(QUESTION)
-        target = {"explain": (explanation,), "factual": (explanation, ANSWER)}.get(view, (ANSWER,))
-        return EncodedRow(number[view], source, ids(*target), 0, cut=False)
+    def row(view: str, question: tuple[int, ...]) -> EncodedRow:
+        wrong = ids(RATIONALE) if view == "counterfactual" else ()
+        parts = {"explain": (explanation,), "factual": (explanation, ANSWER)}.get(view, (ANSWER,))
+        target = ids(*parts)
+        tag = (number[view],) * TAG
+        if plan.tag == "front":
+            return EncodedRow(number[view], tag + question + wrong, target, 0, cut=False)
+        read = tag + wrong
+        counted = target[TAG if view in ("factual", "counterfactual") else 0 :]
+        return EncodedRow(number[view], question, read + counted, len(read), cut=False)
 
-    return [[row(view) for view in method.weights] for _ in range(CHUNK)]
+    def example() -> list[EncodedRow]:
+        question = ids(QUESTION)[TAG:]
+        return [row(view, question) for view in method.weights]
+
+    return [example() for _ in range(CHUNK)]
 
 
 def _draw(draws: random.Random, part: tuple[int, int]) -> int:

@@ -12,6 +12,9 @@ Family = Literal["multiple_choice", "nli", "yes_no"]
 DataKind = Literal["unrevised", "revised"]
 """Which explanation a student learns from: the teacher's rationale, or its revision."""
 
+TagPlace = Literal["front", "end"]
+"""Where a view's tag stands: before the question, or behind it."""
+
 Control = Literal["shuffled", "empty", "function_words"]
 """What is done to explanations to see whether it is they that help: each question gets those of
 another, none at all, or its own without content words."""

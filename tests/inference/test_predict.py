@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -113,10 +113,15 @@ def test_no_second_pass_where_no_rationale_is_learnt_or_wanted(
         assert prediction.rationale is None
 
 
-def plain_likelihood(loaded: LoadedModel, prompt: str, text: str) -> float:
-    """Return a text's log-likelihood by transformers alone, one prompt at a time."""
+def plain_likelihood(
+    loaded: LoadedModel, prompt: str, text: str, before: Sequence[int] = ()
+) -> float:
+    """Return a text's log-likelihood by transformers alone, one prompt at a time.
+
+    Tokens ``before`` the text are read and not counted.
+    """
     ids = loaded.tokenizer(prompt)["input_ids"]
-    target = loaded.tokenizer(text, add_special_tokens=False)["input_ids"]
+    target = [*before, *loaded.tokenizer(text, add_special_tokens=False)["input_ids"]]
     with torch.inference_mode():
         if loaded.is_encoder_decoder:
             ids = [*ids[: SOURCE_TOKENS - 1], loaded.tokenizer.eos_token_id][:SOURCE_TOKENS]
@@ -127,7 +132,12 @@ def plain_likelihood(loaded: LoadedModel, prompt: str, text: str) -> float:
         else:
             ids = ids[:SOURCE_TOKENS]
             logits = loaded.model(torch.tensor([ids + target])).logits[0, len(ids) - 1 : -1]
-    return -float(torch.nn.functional.cross_entropy(logits, torch.tensor(target), reduction="sum"))
+    counted = slice(len(before), None)
+    return -float(
+        torch.nn.functional.cross_entropy(
+            logits[counted], torch.tensor(target)[counted], reduction="sum"
+        )
+    )
 
 
 @pytest.mark.parametrize("model", ["llama", "t5"])
@@ -166,6 +176,40 @@ def test_choice_likelihoods_equal_plain_forward_passes(
     for example, likelihoods in zip(questions, found, strict=True):
         source = source_text(tag, example, "" if tag == "factual" else given or "")
         wanted = [plain_likelihood(loaded, source, form.format(c)) for c in example.choices]
+        assert likelihoods == pytest.approx(wanted, abs=1e-3)
+
+
+@pytest.mark.parametrize("model", ["llama", "t5"])
+@pytest.mark.parametrize(
+    ("views", "begun", "form"),
+    [
+        (("predict", "explain"), "[predict] It is so.", " [answer] The answer is {}"),
+        (("factual", "factual"), "[factual]", " Answer: It is so. So the answer is {}."),
+        (
+            ("predict", "counterfactual"),
+            "[counterfactual] It is so.",
+            " So the answer is {}.",
+        ),
+    ],
+)
+def test_choice_likelihoods_behind_a_tag_at_the_end(
+    model: str,
+    views: tuple[str, str],
+    begun: str,
+    form: str,
+    student: Student,
+    questions: list[Example],
+) -> None:
+    folder = student(model, *views)
+    write_json(folder / CARD, {**read_json(folder / CARD), "tag": "end"})
+    found = TrainedStudent(folder, SETTINGS).choice_likelihoods(
+        questions, ["It is so."] * len(questions)
+    )
+    loaded = load_model(f"hf:{folder}", torch.float32)
+    before = loaded.tokenizer(begun)["input_ids"]
+    for example, likelihoods in zip(questions, found, strict=True):
+        prompt = f"{question_text(example)}\n"
+        wanted = [plain_likelihood(loaded, prompt, form.format(c), before) for c in example.choices]
         assert likelihoods == pytest.approx(wanted, abs=1e-3)
 
 

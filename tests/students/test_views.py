@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 
 from distilwhy.errors import ConfigError
 from distilwhy.records import Annotation, Example, TeacherText
-from distilwhy.students.views import VIEWS, Row, ViewOptions, make_rows
+from distilwhy.students.views import VIEWS, Row, ViewOptions, make_rows, with_tag_at_end
 
 CHOICE = Annotation(
     example=Example(
@@ -101,6 +102,38 @@ def test_decoder_form_moves_the_rationale_into_the_target() -> None:
     assert row.source == f"[counterfactual] {ASKED['n1']}\n"
     assert row.given == "[counterfactual] Answer: He may walk indoors. So the answer is"
     assert row.target == " neutral."
+
+
+@pytest.mark.parametrize(
+    ("form", "given", "target"),
+    [
+        ("input", " He may walk indoors.", " So the answer is neutral."),
+        ("decoder", " Answer: He may walk indoors. So the answer is", " neutral."),
+    ],
+)
+def test_tags_at_the_end_leave_the_question_alone(form: Any, given: str, target: str) -> None:
+    options = ViewOptions(counterfactual_form=form, tag="end")
+    (rows,) = make_rows([NLI], list(VIEWS), options)
+    assert {row.source for row in rows} == {f"{ASKED['n1']}\n"}
+    found = {row.view: (row.tag, row.given, row.target) for row in rows}
+    reason = "Dogs are walked outside."
+    assert found == {
+        "predict": ("[predict]", "", " [answer] The answer is entailment"),
+        "explain": ("[explain]", "", f" {reason}"),
+        "factual": ("[factual]", "", f" Answer: {reason} So the answer is entailment."),
+        "counterfactual": ("[counterfactual]", given, target),
+    }
+
+
+def test_any_view_can_have_its_tag_at_the_end() -> None:
+    annotation = NLI.model_copy(update={"extra": {"hint": TeacherText(text="Dogs.")}})
+    ((hint,),) = make_rows([annotation], ["extra:hint"], ViewOptions(tag="end"))
+    assert (hint.source, hint.tag, hint.target) == (f"{ASKED['n1']}\n", "[hint]", " Dogs.")
+    empty = NLI.model_copy(update={"rationale": TeacherText(text="")})
+    ((blank,),) = make_rows([empty], ["explain"], ViewOptions(tag="end", blanks=True))
+    assert (blank.tag, blank.given, blank.target) == ("[explain]", "", "")
+    own = Row("n1", "mine", "Anything else", "a target")
+    assert with_tag_at_end(own, NLI.example) == own
 
 
 def test_one_wrong_choice_is_drawn_by_seed_and_id() -> None:

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable, Sequence
 from itertools import combinations, pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from distilwhy.students.rows import EncodedRow
-from distilwhy.training.batches import StepSampler, cut_sorted, flatten, passes_for
+from distilwhy.training.batches import Bundle, StepSampler, cut_sorted, flatten, passes_for
+
+
+def by_itself(lengths: Sequence[int]) -> Callable[[Sequence[int]], list[Bundle]]:
+    """Bundle no row with another."""
+    return lambda rows: [Bundle([row], lengths[row]) for row in rows]
 
 
 def sampler(groups: list[list[int]], **options: int) -> StepSampler:
     rows = [row for group in groups for row in group]
     lengths = [random.Random(row).randint(1, 50) for row in range(max(rows, default=0) + 1)]
-    return StepSampler(groups, lengths, **{"batch_size": 2, **options})
+    return StepSampler(groups, by_itself(lengths), **{"batch_size": 2, **options})
 
 
 @given(
@@ -59,10 +65,37 @@ def test_order_is_seeded_and_new_in_each_epoch() -> None:
 
 def test_short_and_long_rows_do_not_pad_each_other() -> None:
     lengths = [5, 90, 7, 80, 6, 85, 8, 95]
-    steps = StepSampler([[0, 1], [2, 3], [4, 5], [6, 7]], lengths, batch_size=4, micro_batches=2)
+    groups = [[0, 1], [2, 3], [4, 5], [6, 7]]
+    steps = StepSampler(groups, by_itself(lengths), batch_size=4, micro_batches=2)
     short, long = list(steps)
     assert sorted(lengths[row] for row in short) == [5, 6, 7, 8]
     assert sorted(lengths[row] for row in long) == [80, 85, 90, 95]
+
+
+def test_rows_of_one_source_stand_in_one_pass() -> None:
+    def bundle(rows: Sequence[int]) -> list[Bundle]:
+        return [Bundle(list(rows), 10 * (1 + min(rows) % 4))]
+
+    groups = [[0, 1, 2], [3, 4], [5], [6, 7, 8]]
+    passes = list(StepSampler(groups, bundle, batch_size=4, micro_batches=2, seed=3))
+    assert len(passes) == 2
+    assert sorted(row for rows in passes for row in rows) == list(range(9))
+    for group in groups:
+        assert sum(set(group) <= set(rows) for rows in passes) == 1
+    # Cut by what the bundles take together: lengths 10 and 20, 30 and 40.
+    assert passes == [[0, 1, 2, 5], [6, 7, 8, 3, 4]]
+
+
+def test_an_example_whose_rows_are_bundled_fills_one_pass_only() -> None:
+    steps = StepSampler(
+        [[0, 1], [2, 3]],
+        lambda rows: [Bundle(list(rows), 5)],
+        batch_size=2,
+        micro_batches=2,
+        counted=lambda row, step: row < 2,
+    )
+    # Two rows of one bundle count; a pass without rows is no pass, so all count.
+    assert [sorted(rows) for rows in steps] == [[0, 1], [2, 3]]
 
 
 def test_flatten_keeps_the_places_of_an_examples_rows() -> None:

@@ -24,7 +24,7 @@ from distilwhy.records import Annotation
 from distilwhy.students.encode import Encoder
 from distilwhy.students.load import read_card
 from distilwhy.students.views import Row, ViewOptions, make_rows
-from distilwhy.training.batches import StepSampler
+from distilwhy.training.batches import Bundle, StepSampler
 from distilwhy.training.methods import resolve_method
 from distilwhy.training.train import train
 
@@ -103,7 +103,12 @@ def test_each_step_has_the_loss_of_its_weights(
     encoder = Encoder(loaded.tokenizer, is_encoder_decoder=False)
     rows = make_rows(tiny_annotations, ["predict", "explain"], ViewOptions())
     losses = [[plain_loss(loaded, encoder, row) for row in pair] for pair in rows]
-    sampler = StepSampler([[place] for place in range(16)], [1] * 16, batch_size=4, seed=0)
+    sampler = StepSampler(
+        [[place] for place in range(16)],
+        lambda rows: [Bundle([row], 1) for row in rows],
+        batch_size=4,
+        seed=0,
+    )
     expected, tokens = [], 0
     for step in range(STEPS):
         sampler.set_epoch(step // 4)

@@ -8,7 +8,13 @@ from typing import Any
 
 import pytest
 import torch
-from transformers import BartConfig, BartForConditionalGeneration, LlamaConfig, TrainingArguments
+from transformers import (
+    BartConfig,
+    BartForConditionalGeneration,
+    LlamaConfig,
+    PreTrainedTokenizerBase,
+    TrainingArguments,
+)
 
 from distilwhy.config import MethodSettings
 from distilwhy.models.load import LoadedModel, load_model
@@ -17,7 +23,7 @@ from distilwhy.records import Annotation
 from distilwhy.students.encode import Encoder
 from distilwhy.students.rows import EncodedRow
 from distilwhy.students.views import Row, ViewOptions, make_rows
-from distilwhy.training.batches import StepSampler
+from distilwhy.training.batches import Bundle, StepSampler
 from distilwhy.training.losses import token_losses, view_counts, weighted_view_loss
 from distilwhy.training.methods import Method, resolve_method
 from distilwhy.training.trainer import ViewTrainer, length_batches
@@ -50,7 +56,7 @@ class Bench:
             method=Method("none", {"predict": 1.0}),
             encoder=self.encoder(pack=False),
             rows=[],
-            sampler=StepSampler([[0]], [1], batch_size=1),
+            sampler=StepSampler([[0]], lambda rows: [Bundle([0], 1)], batch_size=1),
             held_out=[],
         )
 
@@ -274,7 +280,8 @@ def test_losses_by_hand() -> None:
 
 def test_length_batches_hold_each_row_once_within_the_limit() -> None:
     rows = [EncodedRow(0, (1,) * length, (1, 2), 0, False) for length in (30, 3, 12, 3, 9, 28)]
-    batches = length_batches(rows, 40)
+    encoder = Encoder(PreTrainedTokenizerBase(), is_encoder_decoder=False)
+    batches = length_batches(rows, encoder, 40)
     assert sorted(len(row.source) for batch in batches for row in batch) == [3, 3, 9, 12, 28, 30]
     for batch in batches:
         assert len(batch) == 1 or max(row.tokens for row in batch) * len(batch) <= 40

@@ -18,7 +18,7 @@ from distilwhy.config import (
     TrainingSettings,
 )
 from distilwhy.models.load import load_model
-from distilwhy.records import Annotation
+from distilwhy.records import Annotation, TagPlace
 from distilwhy.students.encode import Encoder
 from distilwhy.students.views import ViewOptions, make_rows
 from distilwhy.training import train as stage
@@ -46,11 +46,12 @@ def sure(tiny_models: dict[str, Path], tmp_path: Path) -> dict[str, Path]:
     return folders
 
 
-@pytest.mark.parametrize("share", [1.0, 0.5])
+@pytest.mark.parametrize(("share", "tag"), [(1.0, "front"), (0.5, "front"), (0.5, "end")])
 @pytest.mark.parametrize("name", ["llama", "t5"])
 def test_the_teacher_scores_what_the_student_writes(
     name: str,
     share: float,
+    tag: TagPlace,
     sure: dict[str, Path],
     tiny_models: dict[str, Path],
     tiny_annotations: list[Annotation],
@@ -69,10 +70,13 @@ def test_the_teacher_scores_what_the_student_writes(
         loaded.tokenizer,
         is_encoder_decoder=loaded.is_encoder_decoder,
         max_target_tokens=LIMIT,
-        pack=True,
     )
-    data = encode_data(tiny_annotations, [], method, condition, TrainingSettings(), encoder)
-    run = prepare_soft(loaded, encoder, condition, method, data, tiny_annotations)
+    encoder.pack_for(loaded.model)
+    settings = TrainingSettings(tag=tag)
+    data = encode_data(tiny_annotations, [], method, condition, settings, encoder)
+    run = prepare_soft(
+        loaded, encoder, condition, method, data, tiny_annotations, training=settings
+    )
     assert run.on_policy is not None
     assert run.term is not None
     (batch,) = run.on_policy.rewrite([encoder.collate(data.rows)], step=3)
@@ -86,16 +90,20 @@ def test_the_teacher_scores_what_the_student_writes(
     model, end = loaded.model, loaded.tokenizer.eos_token_id
     logits = torch.randn(len(batch["labels"]), len(loaded.tokenizer))
     found = run.term.token_losses(logits, batch)
-    for row in (row for (row,) in make_rows(tiny_annotations, ["explain"], ViewOptions())):
+    for row in (row for (row,) in make_rows(tiny_annotations, ["explain"], ViewOptions(tag=tag))):
         number = next(n for n, text in enumerate(data.texts) if text == row)
         places = batch["label_rows"] == -2 - number
         if not places.any():
             continue
         prompt = loaded.tokenizer(row.source)["input_ids"]
-        source = [*prompt, end] if loaded.is_encoder_decoder else prompt
+        begun = loaded.tokenizer(row.tag)["input_ids"] if row.tag else []
+        source = [*prompt, end] if loaded.is_encoder_decoder else [*prompt, *begun]
         read = {"input_ids": torch.tensor([source]), "attention_mask": torch.ones(1, len(source))}
+        if loaded.is_encoder_decoder:
+            read["decoder_input_ids"] = torch.tensor([[0, *begun]])
         text = model.generate(**read, do_sample=False, max_new_tokens=LIMIT)[0].tolist()
-        text = text[1:] if loaded.is_encoder_decoder else text[len(prompt) :]
+        text = text[1 + len(begun) :] if loaded.is_encoder_decoder else text[len(source) :]
+        prompt = [*prompt, *begun]
         ends = loaded.model.generation_config.eos_token_id
         if text[-1] in ends:
             text[-1] = end
@@ -142,6 +150,7 @@ def test_a_resumed_run_equals_an_unbroken_one(
         precision="fp32",
         max_target_tokens=40,
         gradient_checkpointing=name == "t5",
+        tag="front" if lora is None else "end",
     )
 
     class Interrupting(stage.Watch):

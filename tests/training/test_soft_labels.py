@@ -19,12 +19,12 @@ from distilwhy.config import Condition, SoftSettings, StudentSettings, TrainingS
 from distilwhy.errors import ConfigError
 from distilwhy.models.load import LoadedModel, load_model
 from distilwhy.prompts.library import load_prompts
-from distilwhy.records import Annotation
+from distilwhy.records import Annotation, TagPlace
 from distilwhy.students.encode import Encoder
 from distilwhy.students.views import Row, ViewOptions, make_rows
 from distilwhy.training import soft as soft_module
 from distilwhy.training import soft_store
-from distilwhy.training.batches import StepSampler
+from distilwhy.training.batches import Bundle, StepSampler
 from distilwhy.training.data import TrainingData, encode_data
 from distilwhy.training.losses import view_counts
 from distilwhy.training.methods import resolve_method
@@ -47,17 +47,20 @@ class Run:
         out: Path,
         pack: bool = True,
         store: Path | None = None,
+        tag: TagPlace = "front",
     ) -> None:
+        settings = TrainingSettings(tag=tag)
         self.loaded: LoadedModel = load_model(f"hf:{student}")
         self.condition = condition
         self.method = resolve_method(condition)
         self.encoder = Encoder(
             self.loaded.tokenizer,
             is_encoder_decoder=self.loaded.is_encoder_decoder,
-            pack=pack,
         )
+        if pack:
+            self.encoder.pack_for(self.loaded.model)
         self.data: TrainingData = encode_data(
-            annotations, [], self.method, condition, TrainingSettings(), self.encoder
+            annotations, [], self.method, condition, settings, self.encoder
         )
         self.soft = prepare_soft(
             self.loaded,
@@ -67,6 +70,7 @@ class Run:
             self.data,
             annotations,
             store,
+            settings,
         )
         self.trainer = ViewTrainer(
             self.loaded.model,
@@ -74,7 +78,7 @@ class Run:
             method=self.method,
             encoder=self.encoder,
             rows=self.data.rows,
-            sampler=StepSampler([[0]], [1], batch_size=1),
+            sampler=StepSampler([[0]], lambda rows: [Bundle([0], 1)], batch_size=1),
             held_out=[],
             soft=self.soft.term,
             on_policy=self.soft.on_policy,
@@ -103,14 +107,15 @@ def plain_logits(loaded: LoadedModel, row: Row, ahead: str = "") -> tuple[Any, t
     """Return logits at a row's target tokens, and these, from the texts."""
     tokenizer, model = loaded.tokenizer, loaded.model
     source = tokenizer(ahead + row.source)["input_ids"]
-    target = [*tokenizer(row.target)["input_ids"], tokenizer.eos_token_id]
+    tag = tokenizer(row.tag)["input_ids"] if row.tag else []
+    target = [*tag, *tokenizer(row.target)["input_ids"], tokenizer.eos_token_id]
     if loaded.is_encoder_decoder:
         inputs = torch.tensor([[*source, tokenizer.eos_token_id]])
         logits = model(input_ids=inputs, labels=torch.tensor([target])).logits[0]
     else:
         logits = model(input_ids=torch.tensor([[*source, *target]])).logits[0]
         logits = logits[len(source) - 1 : -1]
-    return logits, torch.tensor(target)
+    return logits[len(tag) :], torch.tensor(target[len(tag) :])
 
 
 def plain_divergence(settings: SoftSettings, theirs: torch.Tensor, ours: torch.Tensor) -> Any:
@@ -131,14 +136,18 @@ def plain_divergence(settings: SoftSettings, theirs: torch.Tensor, ours: torch.T
 
 
 def plain_loss(
-    run: Run, teacher: LoadedModel, annotations: Sequence[Annotation], soft_views: Sequence[str]
+    run: Run,
+    teacher: LoadedModel,
+    annotations: Sequence[Annotation],
+    soft_views: Sequence[str],
+    tag: TagPlace = "front",
 ) -> torch.Tensor:
     settings = run.condition.soft
     assert settings is not None
     total = torch.zeros(())
     for view, view_weight in run.method.weights.items():
         tokens = []
-        for (row,) in make_rows(annotations, [view], ViewOptions()):
+        for (row,) in make_rows(annotations, [view], ViewOptions(tag=tag)):
             ours, labels = plain_logits(run.loaded, row)
             with torch.no_grad():
                 theirs, _ = plain_logits(teacher, row)
@@ -151,9 +160,18 @@ def plain_loss(
 
 
 @pytest.mark.parametrize(("student", "teacher"), PAIRS)
-@pytest.mark.parametrize("loss", ["forward_kl", "reverse_kl", "jensen_shannon"])
+@pytest.mark.parametrize(
+    ("loss", "tag"),
+    [
+        ("forward_kl", "front"),
+        ("forward_kl", "end"),
+        ("reverse_kl", "front"),
+        ("jensen_shannon", "front"),
+    ],
+)
 def test_loss_and_gradient_equal_plain_passes(
     loss: Any,
+    tag: TagPlace,
     student: str,
     teacher: str,
     tiny_models: dict[str, Path],
@@ -171,12 +189,13 @@ def test_loss_and_gradient_equal_plain_passes(
         precision="fp32",
     )
     condition = Condition(method="multitask", alpha=0.4, soft=soft)
-    run = Run(tiny_models[student], annotations, condition, tmp_path)
-    found = run.loss(parts=2)
+    run = Run(tiny_models[student], annotations, condition, tmp_path, tag=tag)
+    assert (len(run.encoder.bundles(run.data.rows)) < len(run.data.rows)) == (tag == "end")
+    found = run.loss(parts=2 if tag == "front" else 1)
     found.backward()  # type: ignore[no-untyped-call]
     gradient = run.gradient()
     loaded = load_model(f"hf:{tiny_models[teacher]}")
-    wanted = plain_loss(run, loaded, annotations, ["explain"])
+    wanted = plain_loss(run, loaded, annotations, ["explain"], tag)
     wanted.backward()  # type: ignore[no-untyped-call]
     torch.testing.assert_close(found, wanted, rtol=1e-5, atol=1e-5)
     torch.testing.assert_close(gradient, run.gradient(), rtol=1e-3, atol=1e-4)

@@ -34,6 +34,10 @@ LoraBits = Annotated[
 Layers = Annotated[
     str | None, typer.Option(help="Layers kept: every_second, or numbers as in 0,2,4.")
 ]
+SoftFile = Annotated[
+    Path | None, typer.Option(help="Soft labels: a YAML file of the fields of 'soft'.")
+]
+Tag = Annotated[str | None, typer.Option(help="Where tags stand: front, or end, which is faster.")]
 Method = Annotated[str | None, typer.Option(help="Training method; multitask when unset.")]
 
 
@@ -60,13 +64,12 @@ def train(
     held_out: Annotated[float | None, typer.Option(help="Share held out.")] = None,
     evaluations: Annotated[int | None, typer.Option(help="Held-out evaluations.")] = None,
     precision: Annotated[str | None, typer.Option(help="Precision: auto, fp32 or bf16.")] = None,
+    tag: Tag = None,
     lora_rank: Annotated[int | None, typer.Option(help="Train adapters of this rank.")] = None,
     lora_bits: LoraBits = None,
     layers: Layers = None,
     seed: Annotated[int | None, typer.Option(help="Seed of everything random.")] = None,
-    soft: Annotated[
-        Path | None, typer.Option(help="Soft labels: a YAML file of the fields of 'soft'.")
-    ] = None,
+    soft: SoftFile = None,
     as_json: Json = False,
 ) -> None:
     """Train a student; a stopped run goes on from its last checkpoint."""
@@ -94,6 +97,7 @@ def train(
         held_out=held_out,
         evaluations=evaluations,
         precision=precision,
+        tag=tag,
         seed=seed,
     )
     lora = set_options(rank=lora_rank, bits=lora_bits)

@@ -10,7 +10,7 @@ from distilwhy.config.base import Precision, Settings
 from distilwhy.config.curriculum import Curriculum, check_weights
 from distilwhy.config.size import LayerSettings, LoraSettings
 from distilwhy.config.soft import SoftSettings
-from distilwhy.records import Control, DataKind
+from distilwhy.records import Control, DataKind, TagPlace
 
 LARGEST_SEED = 2**32 - 1  # numpy takes no larger one
 
@@ -136,6 +136,11 @@ class TrainingSettings(Settings):
         ge=1,
         description="Forward passes that a step is cut into, rows sorted by length; unset, as many "
         "as keep a pass at about 1,024 tokens, or 16,384 on a GPU.",
+    )
+    tag: TagPlace = Field(
+        "front",
+        description="Where a view's tag stands: before the question (the paper), or at its end, so "
+        "that all views of an example share one encoding of it: faster (docs/training.md).",
     )
     max_source_tokens: int = Field(300, ge=8, description="Inputs are cut at so many tokens.")
     max_target_tokens: int = Field(200, ge=2, description="Targets are cut at so many tokens.")

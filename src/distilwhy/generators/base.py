@@ -89,6 +89,30 @@ class ContrastedPrompt(str):
         return str(self), self.against
 
 
+class BegunPrompt(str):
+    """A prompt with the beginning of the text that follows it, as a student learnt it.
+
+    The two are turned into tokens apart, and an encoder-decoder reads the beginning in its decoder.
+
+    Args:
+        prompt: The prompt.
+        beginning: What its text begins with; it is not part of the text returned.
+    """
+
+    prompt: str
+    beginning: str
+
+    def __new__(cls, prompt: str, beginning: str) -> BegunPrompt:
+        """Return both as one string, which is what generators that know no parts read."""
+        made = super().__new__(cls, prompt + beginning)
+        made.prompt, made.beginning = prompt, beginning
+        return made
+
+    def __getnewargs__(self) -> tuple[str, str]:  # type: ignore[override]
+        """Return what copies in other processes are made of."""
+        return self.prompt, self.beginning
+
+
 def contrasted(prompt: str) -> str:
     """Return the prompt that another is contrasted with.
 

@@ -21,10 +21,12 @@ class PromptIds:
     Args:
         ids: Its tokens.
         prefix: How many of them are a beginning that other prompts share.
+        begun: Tokens that an encoder-decoder's text begins with.
     """
 
     ids: Sequence[int]
     prefix: int = 0
+    begun: Sequence[int] = ()
 
 
 class Continuation(Protocol):
@@ -130,21 +132,25 @@ class EncoderDecoderContinuation(_Padded):
 
     @torch.inference_mode()
     def start(self, prompts: Sequence[PromptIds]) -> torch.Tensor:
-        """See :class:`Continuation`."""
+        """See :class:`Continuation`; all texts begin with the same tokens."""
         lines = [prompt.ids for prompt in prompts]
         ids, self.mask = pad_lines(lines, self.pad, self.model.device)
         encoder = self.model.get_encoder()
         self.encoded = encoder(input_ids=ids, attention_mask=self.mask).last_hidden_state
         self.cache = None
-        return self.step(ids.new_full((len(ids),), self.model.config.decoder_start_token_id))
+        begun = [self.model.config.decoder_start_token_id, *prompts[0].begun]
+        return self._decode(torch.tensor([begun] * len(ids), device=ids.device))
 
     @torch.inference_mode()
     def step(self, last: torch.Tensor) -> torch.Tensor:
         """See :class:`Continuation`."""
+        return self._decode(last[:, None])
+
+    def _decode(self, ids: torch.Tensor) -> torch.Tensor:
         output = self.model(
             encoder_outputs=BaseModelOutput(last_hidden_state=self.encoded),
             attention_mask=self.mask,
-            decoder_input_ids=last[:, None],
+            decoder_input_ids=ids,
             use_cache=True,
             **with_cache(self.cache),
         )

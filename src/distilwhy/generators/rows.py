@@ -32,6 +32,7 @@ class Row:
         logprob: Their log-likelihood in nats.
         prefix: How many of the prompt's tokens others share.
         waited: Whether the row was held back once, for others that share its beginning.
+        begun: Tokens that an encoder-decoder's text begins with, given to it.
     """
 
     number: int
@@ -42,6 +43,7 @@ class Row:
     logprob: float = 0.0
     prefix: int = 0
     waited: bool = False
+    begun: tuple[int, ...] = ()
 
     def reset(self) -> None:
         """Begin the text anew."""
@@ -85,9 +87,11 @@ class RowQueue:
         """
         if self._prefixes is None:
             self._pull(room * AHEAD)
-            # Rows of one length need little padding.
-            self._ahead.sort(key=lambda row: (len(row.prompt), row.number))
-            taken, self._ahead = self._ahead[:room], self._ahead[room:]
+            # Rows of one length need little padding; texts begun alike need none.
+            self._ahead.sort(key=lambda row: (row.begun, len(row.prompt), row.number))
+            begun = self._ahead[0].begun if self._ahead else ()
+            count = sum(row.begun == begun for row in self._ahead[:room])
+            taken, self._ahead = self._ahead[:count], self._ahead[count:]
             return taken
         taken = self._next(room)
         for row in taken:

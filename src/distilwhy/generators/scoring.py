@@ -27,10 +27,12 @@ class ScoredRow:
     Args:
         prompt: Tokens before it.
         text: Its tokens, one or more.
+        begun: Tokens before it that an encoder-decoder reads in its decoder.
     """
 
     prompt: tuple[int, ...]
     text: tuple[int, ...]
+    begun: tuple[int, ...] = ()
 
 
 def score_lines(model: Any, rows: Sequence[ScoredRow], pad: int, share: bool) -> list[float]:
@@ -66,14 +68,18 @@ def score_pairs(model: Any, rows: Sequence[ScoredRow], pad: int) -> list[float]:
     """
     start = int(model.config.decoder_start_token_id)
     scores = [0.0] * len(rows)
-    for batch in _batches([len(row.prompt) + len(row.text) for row in rows]):
+    for batch in _batches([sum(map(len, (row.prompt, row.begun, row.text))) for row in rows]):
         part = [rows[place] for place in batch]
         prompts = list(dict.fromkeys(row.prompt for row in part))
         ids, mask = pad_lines(prompts, pad, model.device)
-        lines, line_mask = pad_lines([(start, *row.text[:-1]) for row in part], pad, model.device)
+        read = [(start, *row.begun, *row.text[:-1]) for row in part]
+        lines, line_mask = pad_lines(read, pad, model.device)
+        select = line_mask.bool()
+        for line, row in zip(select, part, strict=True):
+            line[: len(row.begun)] = False
         encoded = model.get_encoder()(input_ids=ids, attention_mask=mask).last_hidden_state
         of = torch.tensor([prompts.index(row.prompt) for row in part], device=model.device)
-        with logits_only_at(model, line_mask.bool()):
+        with logits_only_at(model, select):
             logits = model(
                 encoder_outputs=BaseModelOutput(last_hidden_state=encoded[of]),
                 attention_mask=mask[of],

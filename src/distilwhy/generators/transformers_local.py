@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import torch
 
 from distilwhy.errors import ModelError
-from distilwhy.generators.base import Decoding, Finish, Generated, contrasted
+from distilwhy.generators.base import BegunPrompt, Decoding, Finish, Generated, contrasted
 from distilwhy.generators.continuations import (
     Continuation,
     DecoderContinuation,
@@ -70,23 +70,22 @@ class LocalGenerator:
             yield row.number, self._text(row, finish, decoding)
 
     def write_tokens(
-        self, prompts: Sequence[Sequence[int]], decoding: Decoding
+        self, prompts: Sequence[tuple[Sequence[int], Sequence[int]]], decoding: Decoding
     ) -> list[tuple[list[int], Finish]]:
         """Return the tokens written after each prompt, one that ends the text included.
 
         For a model under training: nothing is kept that weights of earlier steps computed.
 
         Args:
-            prompts: The prompts' tokens.
+            prompts: Each prompt's tokens, and those that its text begins with, which are not
+                returned.
             decoding: How to decode.
         """
         if self.prefixes is not None:
             self.prefixes = PrefixStore(self.model)
 
-        def row(number: int, prompt: Sequence[int]) -> Row:
-            self._check_room(len(prompt), decoding)
-            ids = list(prompt)
-            return Row(number, ids, sampler=_sampler(decoding, ids, self.device))
+        def row(number: int, prompt: tuple[Sequence[int], Sequence[int]]) -> Row:
+            return self._begun(number, *prompt, decoding)
 
         written = {r.number: (r.written, end) for r, end in self._write(prompts, row, decoding)}
         return [written[number] for number in range(len(prompts))]
@@ -136,13 +135,22 @@ class LocalGenerator:
             )
 
     def _row(self, decoding: Decoding, number: int, prompt: str) -> Row:
-        ids = self._prompt_ids(prompt, decoding)
-        self._check_room(len(ids), decoding)
-        against = None
+        row = self._begun(number, *self._begun_ids(prompt, decoding), decoding)
         if decoding.contrast:
-            against = self._prompt_ids(contrasted(prompt), decoding)
-            self._check_room(len(against), decoding)
-        return Row(number, ids, against, _sampler(decoding, ids, self.device))
+            row.against = self._prompt_ids(contrasted(prompt), decoding)
+            self._check_room(len(row.against), decoding)
+        return row
+
+    def _begun(
+        self, number: int, prompt: Sequence[int], begun: Sequence[int], decoding: Decoding
+    ) -> Row:
+        """Return a row whose text begins with given tokens."""
+        read = [*prompt, *begun]
+        self._check_room(len(read), decoding)
+        sampler = _sampler(decoding, read, self.device)
+        if self.loaded.is_encoder_decoder:
+            return Row(number, list(prompt), sampler=sampler, begun=tuple(begun))
+        return Row(number, read, sampler=sampler)
 
     @torch.inference_mode()
     def score(self, prompts: Sequence[str], continuations: Sequence[str]) -> list[float]:
@@ -151,12 +159,14 @@ class LocalGenerator:
         Continuations of one prompt that stand next to each other cost little more than one: what
         they begin with is read once, where the model allows it.
         """
-        read: dict[str, tuple[int, ...]] = {}
+        read: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {}
         for prompt in prompts:
             if prompt not in read:
-                read[prompt] = tuple(self._prompt_ids(prompt, Decoding()))
+                ids, begun = map(tuple, self._begun_ids(prompt, Decoding()))
+                both = self.loaded.is_encoder_decoder
+                read[prompt] = (ids, begun) if both else ((*ids, *begun), ())
         rows = [
-            ScoredRow(read[prompt], tuple(self._ids(text)))
+            ScoredRow(read[prompt][0], tuple(self._ids(text)), read[prompt][1])
             for prompt, text in zip(prompts, continuations, strict=True)
         ]
         full = [row for row in rows if row.text]
@@ -184,7 +194,7 @@ class LocalGenerator:
     def _text(self, row: Row, finish: Finish, decoding: Decoding) -> Generated:
         text = decoding.cut(self.tokenizer.decode(row.written, skip_special_tokens=True))
         logprob = row.logprob if decoding.logprobs else None
-        read = len(row.prompt) + len(row.against or ())
+        read = len(row.prompt) + len(row.against or ()) + len(row.begun)
         return Generated(text, finish, read, len(row.written), logprob)
 
     @cached_property
@@ -213,6 +223,12 @@ class LocalGenerator:
             is_encoder_decoder=self.loaded.is_encoder_decoder,
             limit=self.max_prompt_tokens,
         )
+
+    def _begun_ids(self, prompt: str, decoding: Decoding) -> tuple[list[int], list[int]]:
+        """Return a prompt's tokens, and those that its text begins with."""
+        if isinstance(prompt, BegunPrompt):
+            return self._prompt_ids(prompt.prompt, decoding), self._ids(prompt.beginning)
+        return self._prompt_ids(prompt, decoding), []
 
     def _ids(self, text: str) -> list[int]:
         return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])

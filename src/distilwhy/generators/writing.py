@@ -170,7 +170,7 @@ class Writer:
 
 def _prompt_ids(row: Row, against: bool) -> PromptIds:
     if not against:
-        return PromptIds(row.prompt, row.prefix)
+        return PromptIds(row.prompt, row.prefix, row.begun)
     assert row.against is not None
     shared = common_prefix(row.prompt, row.against, row.prefix)
     return PromptIds(row.against, shared if shared >= MIN_PREFIX else 0)

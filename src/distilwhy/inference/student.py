@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
 from distilwhy.config import PredictionSettings
 from distilwhy.draws import stable_number
-from distilwhy.generators.base import Decoding, Generated, generate_all
+from distilwhy.generators.base import BegunPrompt, Decoding, Generated, generate_all
 from distilwhy.generators.transformers_local import LocalGenerator
 from distilwhy.models.precision import precision_name, resolve_precision
 from distilwhy.progress import progress_bar
 from distilwhy.records import Example, Prediction
 from distilwhy.students.load import StudentCard, load_student
-from distilwhy.students.views import source_text
+from distilwhy.students.views import Row, plain_source, source_text, with_tag_at_end
 from distilwhy.tasks.answers import parse_answer
-from distilwhy.tasks.base import question_text
 
 Tags = Literal["learnt", "swapped", "dropped", "random"]
 
@@ -76,11 +75,10 @@ class TrainedStudent:
             ModelError: When it learnt no tags that can be swapped.
         """
         card = self.card.with_tags_swapped() if tags == "swapped" else self.card
-        source = _SOURCES.get(tags, source_text)
         settings = self.settings
         separate = settings.rationales and card.rationale_view not in (None, card.answer_view)
         views = [card.answer_view, card.rationale_view] if separate else [card.answer_view]
-        prompts = [source(view or "", example) for view in views for example in examples]
+        prompts = [self._prompt(tags, view or "", e) for view in views for e in examples]
         decoding = Decoding(max_new_tokens=settings.max_new_tokens)
         with progress_bar("predict", len(prompts)) as advance:
             texts = generate_all(self.generator, prompts, decoding, advance)
@@ -110,28 +108,40 @@ class TrainedStudent:
         """
         if rationales is None and self.answers_after_rationale:
             rationales = [p.rationale or "" for p in self.predict(examples)]
-        sources, targets = [], []
+        asked: list[tuple[str, str]] = []
         for place, example in enumerate(examples):
-            source, answer = self._answer_form(example, rationales[place] if rationales else None)
-            for choice in example.choices:
-                sources.append(source)
-                targets.append(answer(choice))
-        scores = iter(self.generator.score(sources, targets))
+            rationale = rationales[place] if rationales else None
+            asked += [self._answer_form(example, rationale, choice) for choice in example.choices]
+        prompts, answers = [prompt for prompt, _ in asked], [answer for _, answer in asked]
+        scores = iter(self.generator.score(prompts, answers))
         return [tuple(next(scores) for _ in example.choices) for example in examples]
 
-    def _answer_form(
-        self, example: Example, rationale: str | None
-    ) -> tuple[str, Callable[[str], str]]:
+    def _answer_form(self, example: Example, rationale: str | None, choice: str) -> tuple[str, str]:
         """Return what is read before the answer, and the text of an answer with a choice."""
         view = self.card.answer_view
         if view == "factual":
             spoken = " ".join(("[factual] Answer:", *(rationale or "").split(), "So the answer is"))
-            return source_text(view, example), lambda choice: f"{spoken} {choice}."
+            return self._placed(view, example, f"{spoken} {choice}.")
         if rationale is not None and self._learnt_from_input:
-            source = source_text("counterfactual", example, rationale)
-            return source, lambda choice: f"[counterfactual] So the answer is {choice}."
-        source = source_text(view, example, rationale or "")
-        return source, lambda choice: f"[answer] The answer is {choice}"
+            answer = f"[counterfactual] So the answer is {choice}."
+            return self._placed("counterfactual", example, answer, rationale)
+        return self._placed(view, example, f"[answer] The answer is {choice}", rationale or "")
+
+    def _prompt(self, tags: Tags, view: str, example: Example) -> str:
+        """Return what asks for a view by the tags wanted."""
+        if tags == "dropped":
+            return plain_source(example)
+        return self._placed(_drawn_word(view, example) if tags == "random" else view, example)[0]
+
+    def _placed(
+        self, view: str, example: Example, target: str = "", extra: str = ""
+    ) -> tuple[str, str]:
+        """Return a view's prompt and target, the tag where it stood in training."""
+        row = Row(example.id, view, source_text(view, example, extra), target)
+        if self.card.tag == "front":
+            return row.source, row.target
+        row = with_tag_at_end(row, example)
+        return BegunPrompt(row.source, row.tag + row.given), row.target
 
     @cached_property
     def _learnt_from_input(self) -> bool:
@@ -139,21 +149,10 @@ class TrainedStudent:
         return "counterfactual" in self.card.weights and form == "input"
 
 
-def _without_tag(view: str, example: Example) -> str:
-    return f"{question_text(example)}\n"
-
-
-def _with_random_tag(view: str, example: Example) -> str:
-    """Return the input with five drawn letters for a tag, another for each question and view."""
+def _drawn_word(view: str, example: Example) -> str:
+    """Return five drawn letters for a tag, others for each question and view."""
     number = stable_number("random tag", view, example.id)
-    letters = "".join(chr(ord("a") + number // 26**place % 26) for place in range(5))
-    return source_text(letters, example)
-
-
-_SOURCES: dict[str, Callable[[str, Example], str]] = {
-    "dropped": _without_tag,
-    "random": _with_random_tag,
-}
+    return "".join(chr(ord("a") + number // 26**place % 26) for place in range(5))
 
 
 def _prediction(

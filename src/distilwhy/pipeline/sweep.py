@@ -40,6 +40,7 @@ NOT_COMPARABLE = {
     "seed": "other rows would be held out",
     "max_source_tokens": "the held-out loss would be of other tokens",
     "max_target_tokens": "the held-out loss would be of other tokens",
+    "tag": "the held-out loss would be of other tokens",
     "spike": "it changes no weight",
     "trackers": "it changes no weight",
 }

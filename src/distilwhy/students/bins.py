@@ -5,18 +5,20 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-# Lines longer than this spend more on attention between rows than they save in padding.
 LONGEST_LINE = 384
 LONGEST_PAIR = 512  # of encoder and decoder together
-# In a line of so many positions masked attention costs as much as all else, on a CPU.
-ATTENTION_AS_MUCH = 512
+# In a line of so many positions masked attention costs as much as all else, on a CPU: in
+# decoder-only models, and in encoder-decoders, where positions add a term of their own.
+ATTENTION_AS_MUCH = 1024
+ATTENTION_AS_MUCH_IN_PAIRS = 512
 
 
 def fit_lengths(lengths: Sequence[int]) -> list[list[int]]:
     """Put rows into lines of a batch.
 
     Rows go, longest first, into the first line with room. Several line lengths are tried, from the
-    longest row's up to twice that or 384; the one with the fewest positions in all is taken.
+    longest row's up to twice that or 384; the one that costs the least is taken: positions, each
+    the dearer the longer its line.
 
     Args:
         lengths: Length of each row, above 0.
@@ -27,7 +29,7 @@ def fit_lengths(lengths: Sequence[int]) -> list[list[int]]:
     longest = max(lengths)
     capacities = range(longest, max(longest, min(2 * longest, LONGEST_LINE)) + 1, 8)
     packings = [_first_fit(lengths, capacity) for capacity in capacities]
-    return min(packings, key=lambda bins: _positions(bins, lengths))
+    return min(packings, key=lambda bins: _cost(bins, lengths, ATTENTION_AS_MUCH))
 
 
 def fit_pairs(lengths: Sequence[tuple[int, int]]) -> list[list[int]]:
@@ -51,20 +53,16 @@ def fit_pairs(lengths: Sequence[tuple[int, int]]) -> list[list[int]]:
     packings = [_balanced(lengths, count) for count in (*counts, len(lengths))]
 
     sources, targets = ([pair[side] for pair in lengths] for side in (0, 1))
-    return min(packings, key=lambda bins: _cost(bins, sources) + _cost(bins, targets))
+
+    def cost(bins: Sequence[Sequence[int]]) -> float:
+        return sum(_cost(bins, side, ATTENTION_AS_MUCH_IN_PAIRS) for side in (sources, targets))
+
+    return min(packings, key=cost)
 
 
-def _positions(bins: Sequence[Sequence[int]], lengths: Sequence[int]) -> int:
-    return len(bins) * _width(bins, lengths)
-
-
-def _cost(bins: Sequence[Sequence[int]], lengths: Sequence[int]) -> float:
-    width = _width(bins, lengths)
-    return len(bins) * width * (1 + width / ATTENTION_AS_MUCH)
-
-
-def _width(bins: Sequence[Sequence[int]], lengths: Sequence[int]) -> int:
-    return max(sum(lengths[row] for row in members) for members in bins)
+def _cost(bins: Sequence[Sequence[int]], lengths: Sequence[int], attention_as_much: int) -> float:
+    width = max(sum(lengths[row] for row in members) for members in bins)
+    return len(bins) * width * (1 + width / attention_as_much)
 
 
 def _first_fit(lengths: Sequence[int], capacity: int) -> list[list[int]]:

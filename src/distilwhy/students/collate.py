@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
 
 import torch
 
 from distilwhy.students.bins import fit_lengths, fit_pairs
-from distilwhy.students.rows import Batch, EncodedRow
+from distilwhy.students.rows import Batch, EncodedRow, read_once
 
 MASKED = -1e9
 """What a forbidden place adds to an attention score: enough to vanish, and finite, so that a
@@ -69,13 +69,13 @@ def padded_pairs(rows: Sequence[EncodedRow], pad: int, start: int) -> Batch:
     }
 
 
-def packed_pairs(rows: Sequence[EncodedRow], pad: int, start: int) -> Batch:
+def packed_pairs(bundles: Sequence[Sequence[EncodedRow]], pad: int, start: int) -> Batch:
     """Return encoder-decoder rows, several a line, kept apart by masks of attention.
 
     A line of the decoder holds the targets of the sources in the encoder's line beside it.
 
     Args:
-        rows: The rows.
+        bundles: The rows, those of one source together.
         pad: The pad token.
         start: The token that starts a target.
 
@@ -84,28 +84,92 @@ def packed_pairs(rows: Sequence[EncodedRow], pad: int, start: int) -> Batch:
         ``attention_mask`` within the encoder, ``decoder_attention_mask`` within the decoder and
         ``cross_attention_mask`` from the decoder to the encoder.
     """
-    bins = fit_pairs([(len(row.source), len(row.target)) for row in rows])
-    lines = [[rows[index] for index in members] for members in bins]
-    sources = [[token for row in line for token in row.source] for line in lines]
+    targets = [sum(len(row.target) for row in bundle) for bundle in bundles]
+    bins = fit_pairs([(len(b[0].source), size) for b, size in zip(bundles, targets, strict=True)])
+    sources = [[bundles[index][0].source for index in members] for members in bins]
+    lines = [[row for index in members for row in bundles[index]] for members in bins]
     decoder = [[token for row in line for token in (start, *row.target[:-1])] for line in lines]
     counted = [[flag for row in line for flag in _counted(row)] for line in lines]
-    of_source = _padded([_owners([len(row.source) for row in line]) for line in lines], -1)
-    of_target = _padded([_owners([len(row.target) for row in line]) for line in lines], -1)
-    causal = torch.ones(of_target.shape[1], of_target.shape[1], dtype=torch.bool).tril()
+    of_source = _padded([_owners(map(len, line)) for line in sources], -1)
+    of_target = _padded([_owners(len(row.target) for row in line) for line in lines], -1)
+    reads = _padded([_owners(targets[index] for index in members) for members in bins], -1)
     return {
-        "input_ids": _padded(sources, pad),
+        "input_ids": _padded([[token for ids in line for token in ids] for line in sources], pad),
         "attention_mask": _additive(_same(of_source, of_source)),
         "decoder_input_ids": _padded(decoder, pad),
-        "decoder_attention_mask": _additive(_same(of_target, of_target) & causal),
-        "cross_attention_mask": _additive(_same(of_target, of_source)),
+        "decoder_attention_mask": _additive(_same(of_target, of_target) & _earlier(of_target)),
+        "cross_attention_mask": _additive(_same(reads, of_source)),
         "select": _padded(counted, False),
         **_labels([row for line in lines for row in line]),
-        "tokens": torch.tensor(sum(row.tokens for row in rows)),
+        "tokens": torch.tensor(sum(map(read_once, bundles))),
     }
 
 
-def _owners(lengths: Sequence[int]) -> list[int]:
-    """Return, for each position of a line, which of its rows it belongs to."""
+def shared_lines(bundles: Sequence[Sequence[EncodedRow]], pad: int) -> Batch:
+    """Return decoder-only rows, several a line, those of one source behind it.
+
+    A position attends to those before it that are of its source or of its own target.
+
+    Args:
+        bundles: The rows, those of one source together; where there are several, each with a given
+            token or more.
+        pad: The pad token.
+
+    Returns:
+        A batch with a mask of shape [lines, 1, positions, positions], bool, as models with fused
+        attention take it in any precision.
+    """
+    laid = [_laid(bundle) for bundle in bundles]
+    bins = fit_lengths([len(line.ids) for line in laid])
+    lines = [[laid[index] for index in members] for members in bins]
+    bundle = _padded([_owners(len(part.ids) for part in line) for line in lines], -1)
+    target = _padded([[t for part in line for t in part.targets] for line in lines], SOURCE)
+    own = (target == SOURCE)[:, None, None, :] | _same(target, target)
+    return {
+        "input_ids": _padded([[i for part in line for i in part.ids] for line in lines], pad),
+        "position_ids": _padded([[p for part in line for p in part.places] for line in lines], 0),
+        "attention_mask": _same(bundle, bundle) & _earlier(bundle) & own,
+        "select": _padded([[s for part in line for s in part.counted] for line in lines], False),
+        **_labels([row for members in bins for index in members for row in bundles[index]]),
+        "tokens": torch.tensor(sum(len(line.ids) for line in laid)),
+    }
+
+
+SOURCE = -1
+"""In place of a target's number, where a position is of the source."""
+
+
+class _Laid(NamedTuple):
+    """A source and its targets one after another: of each position the token, its place in the
+    text, the target that it is of, and whether the next token counts in the loss."""
+
+    ids: list[int]
+    places: list[int]
+    targets: list[int]
+    counted: list[bool]
+
+
+def _laid(bundle: Sequence[EncodedRow]) -> _Laid:
+    source = len(bundle[0].source)
+    first, flags = _causal_line(bundle[0])
+    laid = _Laid(first[:source], list(range(source)), [SOURCE] * source, flags[:source])
+    for number, row in enumerate(bundle):
+        line, flags = _causal_line(row)
+        laid.ids.extend(line[source:])
+        laid.places.extend(range(source, len(line)))
+        laid.targets.extend([number] * (len(line) - source))
+        laid.counted.extend(flags[source:])
+    return laid
+
+
+def _earlier(positions: torch.Tensor) -> torch.Tensor:
+    """Return which position of a line stands before which, itself included."""
+    width = positions.shape[1]
+    return torch.ones(width, width, dtype=torch.bool).tril()
+
+
+def _owners(lengths: Iterable[int]) -> list[int]:
+    """Return, for each position of a line, which of its parts it belongs to."""
     return [row for row, length in enumerate(lengths) for _ in range(length)]
 
 

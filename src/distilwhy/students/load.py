@@ -14,7 +14,7 @@ from distilwhy.files import describe, read_json, write_json
 from distilwhy.models.layers import check_layers, keep_layers
 from distilwhy.models.load import LoadedModel, check_model, load_model, quiet
 from distilwhy.models.skeleton import load_skeleton
-from distilwhy.records import STUDENT_CARD, Record
+from distilwhy.records import STUDENT_CARD, Record, TagPlace
 from distilwhy.students.quantise import check_bits, merged, quantise
 
 CARD = STUDENT_CARD
@@ -31,6 +31,7 @@ class StudentCard(Record):
         rationale_view: View whose tag asks for the rationale; ``None`` when none was learnt.
         seed: Training seed.
         max_source_tokens: Inputs are cut at so many tokens, as in training.
+        tag: Where it reads a view's tag: before the question, or behind it.
     """
 
     base: str
@@ -40,6 +41,7 @@ class StudentCard(Record):
     rationale_view: str | None
     seed: int
     max_source_tokens: int
+    tag: TagPlace = "front"
 
     def with_tags_swapped(self) -> StudentCard:
         """Return a card by which the answer is asked for by another view's tag.

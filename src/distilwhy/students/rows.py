@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -37,3 +38,8 @@ class EncodedRow:
     def tokens(self) -> int:
         """Source and target tokens together."""
         return len(self.source) + len(self.target)
+
+
+def read_once(rows: Sequence[EncodedRow]) -> int:
+    """Return the tokens of rows of one source, which counts once."""
+    return len(rows[0].source) + sum(len(row.target) for row in rows)

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal
 
 from distilwhy.errors import ConfigError
-from distilwhy.records import Annotation, DataKind, Example, TeacherText
+from distilwhy.records import Annotation, DataKind, Example, TagPlace, TeacherText
 from distilwhy.registry import Registry
 from distilwhy.tasks.base import question_text
 
@@ -28,6 +28,7 @@ class ViewOptions:
         wrong_choices: ``one`` wrong choice a question, drawn by seed, or ``all``.
         seed: Seed of that draw.
         blanks: Whether explanations without a word make rows, as controls want them.
+        tag: Where rows have their tag; see :func:`with_tag_at_end`.
     """
 
     data: DataKind = "unrevised"
@@ -35,6 +36,7 @@ class ViewOptions:
     wrong_choices: Literal["one", "all"] = "one"
     seed: int = 0
     blanks: bool = False
+    tag: TagPlace = "front"
 
     def usable(self, text: TeacherText | None) -> bool:
         """Return whether a text makes a row."""
@@ -51,6 +53,8 @@ class Row:
         source: What the student reads.
         target: What it learns to write after ``given``.
         given: Start of the target that is read by the decoder but not counted in the loss.
+        tag: The view's tag where it stands between source and ``given``, read and not counted as
+            this is; empty where the source begins with it.
     """
 
     example_id: str
@@ -58,6 +62,7 @@ class Row:
     source: str
     target: str
     given: str = ""
+    tag: str = ""
 
 
 View = Callable[[Annotation, ViewOptions], list[Row]]
@@ -65,12 +70,50 @@ View = Callable[[Annotation, ViewOptions], list[Row]]
 VIEWS: Registry[View] = Registry("view")
 
 
+OWN = "extra:"
+"""Front of the names of views that are made of a user's own teaching steps."""
+
+
+def tag_text(view: str) -> str:
+    """Return the tag that asks for a view."""
+    return f"[{view.removeprefix(OWN)}]"
+
+
+def plain_source(example: Example) -> str:
+    """Return the input of all views of an example whose tag stands behind it."""
+    return f"{question_text(example)}\n"
+
+
 def source_text(view: str, example: Example, extra: str = "") -> str:
     """Return a view's input: its tag, the question with its choices, and any extra line."""
-    lines = [f"[{view}] {question_text(example)}"]
-    if extra:
-        lines.append(extra)
-    return "\n".join(lines) + "\n"
+    extra = f"{extra}\n" if extra else ""
+    return f"{tag_text(view)} {plain_source(example)}{extra}"
+
+
+def with_tag_at_end(row: Row, example: Example) -> Row:
+    """Return a row whose source is the question alone, with the view's tag behind it.
+
+    An extra line of the source, such as the rationale of a ``counterfactual`` in its ``input``
+    form, goes into ``given`` behind the tag; a tag that begins the target or ``given`` stands once.
+    A row whose source is not made by :func:`source_text` stays as it is.
+
+    Args:
+        row: The row with its tag in front.
+        example: The example that it was made from.
+    """
+    tag, front = tag_text(row.view), source_text(row.view, example)
+    if not row.source.startswith(front):
+        return row
+    read = (row.source.removeprefix(front).strip(), row.given.removeprefix(tag).strip())
+    target = row.target
+    if not row.given:
+        target = _spaced(target.removeprefix(tag).lstrip())
+    given = "".join(map(_spaced, read))
+    return replace(row, source=plain_source(example), tag=tag, given=given, target=target)
+
+
+def _spaced(text: str) -> str:
+    return f" {text}" if text else ""
 
 
 @VIEWS.register("predict")
@@ -124,17 +167,23 @@ def _joined(*parts: str) -> str:
     return " ".join(part for part in parts if part)
 
 
-OWN = "extra:"
-"""Front of the names of views that are made of a user's own teaching steps."""
-
-
 def find_view(name: str) -> View:
     """Return a view by name: a registered one, or ``extra:STEP`` for a step of the user's own.
+
+    Its rows have their tag where the options want it.
 
     Raises:
         ConfigError: When there is none.
     """
-    return partial(_own_view, name) if name.startswith(OWN) else VIEWS.get(name)
+    make = partial(_own_view, name) if name.startswith(OWN) else VIEWS.get(name)
+    return partial(_placed, make)
+
+
+def _placed(make: View, annotation: Annotation, options: ViewOptions) -> list[Row]:
+    rows = make(annotation, options)
+    if options.tag == "front":
+        return rows
+    return [with_tag_at_end(row, annotation.example) for row in rows]
 
 
 def _own_view(name: str, annotation: Annotation, options: ViewOptions) -> list[Row]:
@@ -143,7 +192,7 @@ def _own_view(name: str, annotation: Annotation, options: ViewOptions) -> list[R
     example, text = annotation.example, annotation.extra.get(step)
     if text is None or not options.usable(text):
         return []
-    return [Row(example.id, name, source_text(step, example), text.text)]
+    return [Row(example.id, name, source_text(name, example), text.text)]
 
 
 def _wrong_choices(annotation: Annotation, options: ViewOptions) -> Sequence[str]:

@@ -5,22 +5,36 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 from torch.utils.data import Sampler
 
 from distilwhy.students.rows import EncodedRow
 
 
+@dataclass(frozen=True)
+class Bundle:
+    """Rows that must stand in one forward pass: one, or several behind one source.
+
+    Args:
+        rows: Their numbers.
+        length: Their tokens together, in a forward pass.
+    """
+
+    rows: list[int]
+    length: int
+
+
 class StepSampler(Sampler[list[int]]):
     """Yields the row numbers of each forward pass.
 
-    A step takes ``batch_size`` examples in a seeded order, new in each epoch. Its rows, sorted by
-    length, are cut into ``micro_batches`` forward passes, the largest of them as small as can be:
-    memory follows it, and short and long views do not pad each other.
+    A step takes ``batch_size`` examples in a seeded order, new in each epoch. Its bundles of rows,
+    sorted by length, are cut into ``micro_batches`` forward passes, the largest of them as small as
+    can be: memory follows it, and short and long views do not pad each other.
 
     Args:
         groups: The row numbers of each example; examples without rows are left out.
-        lengths: Length of each row, in tokens.
+        bundle: Tells which of an example's rows are bundled.
         batch_size: Examples a step.
         micro_batches: Forward passes a step, at most as many as examples in it.
         seed: Seed of the order.
@@ -33,7 +47,7 @@ class StepSampler(Sampler[list[int]]):
     def __init__(
         self,
         groups: Sequence[Sequence[int]],
-        lengths: Sequence[int],
+        bundle: Callable[[Sequence[int]], list[Bundle]],
         *,
         batch_size: int,
         micro_batches: int = 1,
@@ -42,7 +56,7 @@ class StepSampler(Sampler[list[int]]):
         processes: int = 1,
     ) -> None:
         self.groups = [list(group) for group in groups if group]
-        self.lengths = lengths
+        self.bundle = bundle
         self.batch_size = batch_size
         # An example has a row or more, so that no forward pass is left without rows.
         self._least = max(1, min(micro_batches, batch_size, len(self.groups)))
@@ -72,16 +86,18 @@ class StepSampler(Sampler[list[int]]):
     def __iter__(self) -> Iterator[list[int]]:
         order, start = self.order(), 0
         for step, size in enumerate(self._step_sizes(), self.epoch * self.steps):
-            rows = [row for group in order[start : start + size] for row in self.groups[group]]
+            groups = [self.groups[place] for place in order[start : start + size]]
             start += size
-            yield from self._cut(self._counted(rows, step))
+            yield from self._cut(self._counted(groups, step))
 
-    def _counted(self, rows: list[int], step: int) -> list[int]:
+    def _counted(self, groups: list[list[int]], step: int) -> list[Bundle]:
         """Return the rows that count in a step; all, where too few for its forward passes do."""
+        every = [part for group in groups for part in self.bundle(group)]
         if self.counted is None:
-            return rows
-        kept = [row for row in rows if self.counted(row, step)]
-        return kept if len(kept) >= self._least else rows
+            return every
+        counting = [[row for row in group if self.counted(row, step)] for group in groups]
+        kept = [part for group in counting if group for part in self.bundle(group)]
+        return kept if len(kept) >= self._least else every
 
     def _step_sizes(self) -> list[int]:
         whole, rest = divmod(len(self.groups), self.batch_size)
@@ -92,13 +108,13 @@ class StepSampler(Sampler[list[int]]):
         sizes[-1] += rest
         return sizes
 
-    def _cut(self, rows: list[int]) -> Iterator[list[int]]:
-        rows = sorted(rows, key=lambda row: (self.lengths[row], row))
-        lengths = [self.lengths[row] for row in rows]
+    def _cut(self, bundles: list[Bundle]) -> Iterator[list[int]]:
+        bundles = sorted(bundles, key=lambda part: (part.length, part.rows))
+        lengths = [part.length for part in bundles]
         start = 0
-        sizes = cut_sorted(lengths, min(self.micro_batches, len(rows)))
+        sizes = cut_sorted(lengths, min(self.micro_batches, len(bundles)))
         for size in [*sizes, *[0] * (self.micro_batches - len(sizes))]:
-            yield rows[start : start + size]
+            yield [row for part in bundles[start : start + size] for row in part.rows]
             start += size
 
 
@@ -143,7 +159,7 @@ def passes_for(lengths: Sequence[int], examples: int, batch_size: int, tokens: i
     """Return how many forward passes a step needs for about so many tokens in each.
 
     Args:
-        lengths: Length of each training row.
+        lengths: Length of each bundle of training rows.
         examples: How many examples they are of.
         batch_size: Examples a step.
         tokens: Tokens a forward pass.

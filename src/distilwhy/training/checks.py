@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from pathlib import Path
 
 from distilwhy.config import Condition, StudentSettings, TrainingSettings
 from distilwhy.errors import ConfigError
 from distilwhy.models.load import check_model, load_tokenizer
 from distilwhy.models.skeleton import load_skeleton
-from distilwhy.records import Family
-from distilwhy.students.load import check_base
+from distilwhy.records import Family, TagPlace
+from distilwhy.students.load import CARD, check_base, read_card
 from distilwhy.training.arguments import check_schedule
 from distilwhy.training.memory import check_budget
 from distilwhy.training.methods import check_condition, resolve_method
@@ -41,7 +42,7 @@ def check_training(
     # With adapters of its own a student needs less; that is measured when it is trained.
     if settings.memory_budget is not None and student.lora is None:
         check_budget(load_skeleton(student.model, student.layers), settings)
-    check_soft(condition, student.model, families)
+    check_soft(condition, student.model, families, settings.tag)
 
 
 def check_settings(settings: TrainingSettings) -> None:
@@ -59,17 +60,20 @@ def check_settings(settings: TrainingSettings) -> None:
         )
 
 
-def check_soft(condition: Condition, student: str, families: Collection[Family]) -> None:
+def check_soft(
+    condition: Condition, student: str, families: Collection[Family], tag: TagPlace
+) -> None:
     """Refuse soft labels of a teacher that cannot give them to a student.
 
     Args:
         condition: Method, data kind and soft labels, if any.
         student: The student's model string.
         families: How the questions are asked.
+        tag: Where the student's tags stand.
 
     Raises:
-        ConfigError: When no teacher is named, its vocabulary is another, or a view that is asked
-            for is not the method's or cannot be shown to it.
+        ConfigError: When no teacher is named, its vocabulary is another, a view that is asked for
+            is not the method's or cannot be shown to it, or it learnt its tags in another place.
         ModelError: When its weights are not here.
     """
     settings = condition.soft
@@ -82,5 +86,14 @@ def check_soft(condition: Condition, student: str, families: Collection[Family])
         )
     soft_views(condition, resolve_method(condition), families)
     check_model(settings.teacher)
+    folder = Path(settings.teacher.removeprefix("hf:"))
+    if settings.context == "source" and (folder / CARD).is_file():
+        learnt = read_card(folder).tag
+        if learnt != tag:
+            raise ConfigError(
+                f"soft: the teacher {settings.teacher} was trained with training.tag: {learnt}, "
+                f"this student is to be with {tag}.",
+                f"Set training.tag: {learnt}, or soft.context: few_shot.",
+            )
     if settings.loss != "uld":
         check_vocabularies(load_tokenizer(settings.teacher), load_tokenizer(student))

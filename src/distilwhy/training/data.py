@@ -15,9 +15,9 @@ from distilwhy.ranks import world_size
 from distilwhy.records import Annotation
 from distilwhy.students.controls import WITH_BLANKS
 from distilwhy.students.encode import Encoder
-from distilwhy.students.rows import EncodedRow
+from distilwhy.students.rows import EncodedRow, read_once
 from distilwhy.students.views import Row, ViewOptions, make_rows
-from distilwhy.training.batches import StepSampler, flatten, passes_for
+from distilwhy.training.batches import Bundle, StepSampler, flatten, passes_for
 from distilwhy.training.methods import Method
 
 PASS_TOKENS = {"cpu": 1024, "cuda": 16384}
@@ -103,6 +103,7 @@ def encode_data(
         wrong_choices=condition.wrong_choices,
         seed=settings.seed,
         blanks=condition.control in WITH_BLANKS,
+        tag=settings.tag,
     )
     number = {view: place for place, view in enumerate(method.weights)}
     # One call for both parts: a small held-out part may lack a view that the whole has.
@@ -122,16 +123,30 @@ def encode_data(
     return TrainingData(rows, texts, groups, apart, len(training), len(held_out))
 
 
-def step_sampler(data: TrainingData, settings: TrainingSettings) -> StepSampler:
-    """Return which rows stand together in a run's steps and forward passes."""
-    lengths = [row.tokens for row in data.rows]
+def step_sampler(data: TrainingData, settings: TrainingSettings, encoder: Encoder) -> StepSampler:
+    """Return which rows stand together in a run's steps and forward passes.
+
+    Args:
+        data: The run's rows.
+        settings: Examples and forward passes a step, seed.
+        encoder: Makes batches of the rows, and knows which of them share a source.
+    """
+
+    def bundle(numbers: Sequence[int]) -> list[Bundle]:
+        rows = [data.rows[number] for number in numbers]
+        return [
+            Bundle([numbers[place] for place in places], read_once([rows[p] for p in places]))
+            for places in encoder.bundles(rows)
+        ]
+
     tokens = PASS_TOKENS[default_device().type]
+    lengths = [part.length for group in data.groups for part in bundle(group)]
     passes = settings.micro_batches or passes_for(
         lengths, len(data.groups), settings.batch_size, tokens
     )
     return StepSampler(
         data.groups,
-        lengths,
+        bundle,
         batch_size=settings.batch_size,
         micro_batches=passes,
         seed=settings.seed,

@@ -168,7 +168,9 @@ class Guard(TrainerCallback, ExportableState):
                 "view": self.rows[number].view,
                 "loss": _plain(means[number]),
                 "source": self.rows[number].source,
-                "target": self.rows[number].given + self.rows[number].target,
+                "target": self.rows[number].tag
+                + self.rows[number].given
+                + self.rows[number].target,
             }
             for number in numbers
             if number >= 0  # a row made under way is not among them

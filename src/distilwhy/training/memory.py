@@ -161,7 +161,7 @@ def fit_to_budget(
         return Fitted(loaded, settings)
     dtype = resolve_precision(settings.precision)
     has_adapters = hasattr(loaded.model, "peft_config")
-    passes = dict(_largest_passes(data, settings))
+    passes = dict(_largest_passes(data, settings, encoder))
     sizes = measure_sizes(loaded, encoder, data.rows, dtype)
     choice = choose(budget * GIB, sizes, passes, has_adapters)
     if choice.adapters:
@@ -201,22 +201,25 @@ def _weight_sizes(model: Any) -> Sizes:
 
 
 def _largest_passes(
-    data: TrainingData, settings: TrainingSettings
+    data: TrainingData, settings: TrainingSettings, encoder: Encoder
 ) -> Iterator[tuple[int, tuple[int, int]]]:
     """Yield numbers of forward passes a step, each with the tokens of an epoch's largest pass."""
     count = 0
-    sampler = step_sampler(data, settings)
+    sampler = step_sampler(data, settings, encoder)
     while sampler.micro_batches > count:
         count = sampler.micro_batches
-        yield count, _largest_pass(sampler, data.rows)
-        sampler = step_sampler(data, settings.model_copy(update={"micro_batches": 2 * count}))
+        yield count, _largest_pass(sampler, data.rows, encoder)
+        more = settings.model_copy(update={"micro_batches": 2 * count})
+        sampler = step_sampler(data, more, encoder)
 
 
-def _largest_pass(sampler: StepSampler, rows: Sequence[EncodedRow]) -> tuple[int, int]:
+def _largest_pass(
+    sampler: StepSampler, rows: Sequence[EncodedRow], encoder: Encoder
+) -> tuple[int, int]:
     """Return the tokens and the target tokens of an epoch's largest forward pass."""
     largest, most_targets = 0, 0
     for members in sampler:
-        largest = max(largest, sum(rows[index].tokens for index in members))
+        largest = max(largest, encoder.tokens([rows[index] for index in members]))
         targets = sum(len(rows[index].target) - rows[index].given for index in members)
         most_targets = max(most_targets, targets)
     return largest, most_targets
@@ -237,7 +240,7 @@ def measure_sizes(
     known = _weight_sizes(model)
     some = list(_first_tokens(rows, PROBE_TOKENS))
     batch = {k: v.to(model.device) for k, v in encoder.collate(some).items()}
-    kept = activation_bytes(model, batch, dtype) / sum(row.tokens for row in some)
+    kept = activation_bytes(model, batch, dtype) / encoder.tokens(some)
     vocabulary = model.get_output_embeddings().weight.shape[0]
     config = model.config
     layers = config.num_hidden_layers + (getattr(config, "num_decoder_layers", None) or 0)

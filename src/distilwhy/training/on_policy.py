@@ -85,8 +85,7 @@ class OnPolicy:
         return made
 
     def _is_chosen(self, number: int, step: int) -> bool:
-        row = self._rows[number]
-        if row.view not in self._views or row.given:
+        if self._rows[number].view not in self._views or self._texts[number].given:
             return False
         return _draw(self._seed, step, number) < self._share * 2**64
 
@@ -104,8 +103,9 @@ class OnPolicy:
             self._generator = LocalGenerator(self._student)
             # As many at all times: how many are written together shows in the last bits.
             self._generator.budget = RowBudget(TEXTS, TEXTS)
-        sources = [self._rows[number].source for number in numbers]
-        texts = self._generator.write_tokens(sources, decoding)
+        rows = [self._rows[number] for number in numbers]
+        prompts = [(row.source, row.target[: row.given]) for row in rows]
+        texts = self._generator.write_tokens(prompts, decoding)
         model.train(was_training)
         return [
             self._row(number, tokens, ended=finish == "stop")
@@ -120,8 +120,10 @@ class OnPolicy:
         target = str(tokenizer.decode(kept, skip_special_tokens=True))
         text = replace(self._texts[number], target=target)
         if self._retokenise:
-            kept = list(self._encoder.encode(text, old.view).target[:-1])
-        row = replace(old, target=(*kept, *end), number=NO_ROW - 1 - number)
+            made = self._encoder.encode(text, old.view)
+            kept = list(made.target[made.given : -1])
+        whole = (*old.target[: old.given], *kept, *end)
+        row = replace(old, target=whole, number=NO_ROW - 1 - number)
         self._labels.add(text, row)
         return row
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from distilwhy.config import Condition, SoftSettings
+from distilwhy.config import Condition, SoftSettings, TrainingSettings
 from distilwhy.errors import ConfigError
 from distilwhy.manifests import content_hash
 from distilwhy.models.load import (
@@ -17,10 +17,9 @@ from distilwhy.models.load import (
     load_tokenizer,
 )
 from distilwhy.models.names import EMBEDDED, EMBEDDED_SHA256, parse_model
-from distilwhy.models.packing import can_pack
 from distilwhy.models.precision import default_device, precision_name, resolve_precision
 from distilwhy.progress import say
-from distilwhy.records import Annotation, Family
+from distilwhy.records import Annotation, Family, TagPlace
 from distilwhy.students.encode import Encoder
 from distilwhy.students.load import CARD
 from distilwhy.training.data import TrainingData
@@ -86,7 +85,8 @@ class _Teacher:
         say(f"Loading the teacher of soft labels {self.model.name}.")
         loaded = load_model(self.model.name, resolve_precision(self.settings.precision))
         model: Any = loaded.model.to(default_device())  # type: ignore[arg-type]
-        self.encoder.tokenizer, self.encoder.pack = loaded.tokenizer, can_pack(model)
+        self.encoder.tokenizer = loaded.tokenizer
+        self.encoder.pack_for(model)
         return SoftTeacher(
             LoadedModel(loaded.name, model, loaded.tokenizer),
             self.encoder,
@@ -104,7 +104,7 @@ def prepare_soft(
     data: TrainingData,
     annotations: Sequence[Annotation],
     store: Path | None = None,
-    seed: int = 0,
+    training: TrainingSettings | None = None,
 ) -> SoftRun:
     """Return the soft labels of a run; none where its condition has none.
 
@@ -116,7 +116,7 @@ def prepare_soft(
         data: The run's rows.
         annotations: Their examples.
         store: Folder of stored labels, needed with ``top_k``.
-        seed: The training seed.
+        training: Seed, and where tags stand.
 
     Raises:
         ConfigError: When the settings do not fit the teacher or the method.
@@ -126,7 +126,8 @@ def prepare_soft(
     settings = condition.soft
     if settings is None:
         return SoftRun()
-    teacher = _teacher(student, encoder, condition, annotations)
+    training = training or TrainingSettings()
+    teacher = _teacher(student, encoder, condition, annotations, training.tag)
     views = soft_views(condition, method, {annotation.example.family for annotation in annotations})
     numbers = [list(method.weights).index(view) for view in views]
     maker = TeacherRows(
@@ -153,7 +154,7 @@ def prepare_soft(
             data.rows,
             numbers,
             share=settings.on_policy,
-            seed=seed,
+            seed=training.seed,
             retokenise=settings.loss == "uld",
         )
     return SoftRun(SoftTerm(settings, labels, numbers), writer)
@@ -224,6 +225,7 @@ def _teacher(
     encoder: Encoder,
     condition: Condition,
     annotations: Sequence[Annotation],
+    tag: TagPlace,
 ) -> _Teacher:
     settings = condition.soft
     assert settings is not None
@@ -245,7 +247,7 @@ def _teacher(
         max_target_tokens=encoder.max_target_tokens,
     )
     examples = {annotation.example.id: annotation.example for annotation in annotations}
-    context = TeacherContext(settings, condition, reader, examples)
+    context = TeacherContext(settings, condition, reader, examples, tag)
     if settings.loss == "uld":
         return _Teacher(settings, model, reader, context, None, None)
     width = min(_width(model.config), _width(student.model.config))

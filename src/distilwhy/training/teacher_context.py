@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
 
 from distilwhy.config import Condition, SoftSettings
 from distilwhy.errors import ConfigError
 from distilwhy.prompts.library import WorkedExample, load_prompts
 from distilwhy.prompts.wording import SEPARATOR
-from distilwhy.records import Annotation, Example, Family, TeacherText
+from distilwhy.records import Annotation, Example, Family, TagPlace, TeacherText
 from distilwhy.students.encode import Encoder
 from distilwhy.students.views import Row, ViewOptions, find_view
 
@@ -27,6 +28,7 @@ class TeacherContext:
         condition: Data kind and form of the views.
         encoder: Turns texts into the teacher's tokens.
         examples: The examples by id.
+        tag: Where the student's rows have their tags.
     """
 
     def __init__(
@@ -35,11 +37,12 @@ class TeacherContext:
         condition: Condition,
         encoder: Encoder,
         examples: Mapping[str, Example],
+        tag: TagPlace = "front",
     ) -> None:
         self._settings = settings
         self._encoder = encoder
         self._examples = examples
-        self._options = _options(condition)
+        self._options = replace(_options(condition), tag=tag)
         # The worked examples of a view are the same for all its rows.
         self._shown = cache(self._worked)
 
@@ -104,7 +107,7 @@ class TeacherContext:
                     "Leave it out of soft.views, or set soft.context: source.",
                 )
             row = rows[0]
-            pairs.append((self._source(row, annotation.example), row.given + row.target))
+            pairs.append((self._source(row, annotation.example), row.tag + row.given + row.target))
         return pairs
 
     def _source(self, row: Row, example: Example) -> str:

@@ -14,7 +14,6 @@ from distilwhy.errors import ConfigError
 from distilwhy.files import write_json
 from distilwhy.models.fusion import compile_layers, fuse_activations
 from distilwhy.models.load import LoadedModel, quiet_logs
-from distilwhy.models.packing import can_pack
 from distilwhy.models.precision import (
     peak_model_memory_mb,
     precision_name,
@@ -88,9 +87,7 @@ def train(
     data = encode_data(training, held_out, method, condition, settings, encoder)
     fitted = fit_to_budget(loaded, encoder, data, _with_precision(settings))
     loaded, fitting = fitted.student, fitted.settings
-    soft = prepare_soft(
-        loaded, encoder, condition, method, data, training, soft_labels, settings.seed
-    )
+    soft = prepare_soft(loaded, encoder, condition, method, data, training, soft_labels, settings)
     trainer, dtype = _make_trainer(loaded, method, fitting, encoder, data, out, soft)
     saves = trainer.args.save_strategy != "no"
     agreed(lambda: require_disk(loaded.model, out, saves))
@@ -148,6 +145,7 @@ def _card(
         rationale_view=method.rationale_view,
         seed=settings.seed,
         max_source_tokens=settings.max_source_tokens,
+        tag=settings.tag,
     )
 
 
@@ -194,9 +192,13 @@ def make_encoder(loaded: LoadedModel, settings: TrainingSettings) -> Encoder:
         decoder_start=start if start is not None else loaded.tokenizer.pad_token_id,
         max_source_tokens=settings.max_source_tokens,
         max_target_tokens=settings.max_target_tokens,
-        pack=True,
     )
-    encoder.pack = encoder.pack and can_pack(loaded.model)
+    encoder.pack_for(loaded.model)
+    if settings.tag == "end" and not encoder.share:
+        say(
+            f"{loaded.name} cannot read one question for several texts, so training.tag: end makes "
+            "nothing faster."
+        )
     return encoder
 
 
@@ -210,7 +212,7 @@ def _make_trainer(
     soft: SoftRun,
 ) -> tuple[ViewTrainer, torch.dtype]:
     dtype = resolve_precision(settings.precision)
-    sampler = step_sampler(data, settings)
+    sampler = step_sampler(data, settings, encoder)
     if not len(sampler):
         raise ConfigError("There is no row to train on.", "Give annotations with texts.")
     fuse_activations(loaded.model)

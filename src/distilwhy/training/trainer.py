@@ -21,7 +21,7 @@ from transformers import (
 from distilwhy.ranks import rank, world_size
 from distilwhy.students.encode import Encoder
 from distilwhy.students.forward import TOKEN_INPUTS, target_logits
-from distilwhy.students.rows import Batch, EncodedRow
+from distilwhy.students.rows import Batch, EncodedRow, read_once
 from distilwhy.training.batches import StepSampler
 from distilwhy.training.losses import (
     token_losses,
@@ -246,7 +246,8 @@ class ViewTrainer(Trainer):
         sums = torch.zeros(views, device=self.args.device, dtype=torch.float64)
         counts = torch.zeros(views, device=self.args.device, dtype=torch.int64)
         with torch.inference_mode(), self.accelerator.autocast():
-            for rows, counted in own_batches(length_batches(self.held_out, HELD_OUT_TOKENS)):
+            batches = length_batches(self.held_out, self.encoder, HELD_OUT_TOKENS)
+            for rows, counted in own_batches(batches):
                 batch = {k: v.to(self.args.device) for k, v in self.encoder.collate(rows).items()}
                 losses = self._token_losses(model, batch)
                 if counted:
@@ -266,15 +267,24 @@ class ViewTrainer(Trainer):
         return metrics
 
 
-def length_batches(rows: Sequence[EncodedRow], tokens: int) -> list[list[EncodedRow]]:
-    """Cut rows, sorted by length, into batches of at most so many tokens, padding counted."""
-    batches: list[list[EncodedRow]] = []
-    for row in sorted(rows, key=lambda row: row.tokens):
-        if batches and row.tokens * (len(batches[-1]) + 1) <= tokens:
-            batches[-1].append(row)
+def length_batches(
+    rows: Sequence[EncodedRow], encoder: Encoder, tokens: int
+) -> list[list[EncodedRow]]:
+    """Cut rows, sorted by length, into batches of at most so many tokens, padding counted.
+
+    Args:
+        rows: The rows; those that share a source stay together.
+        encoder: Makes batches of them.
+        tokens: The most, but for rows that cannot be parted.
+    """
+    bundles = [[rows[place] for place in places] for places in encoder.bundles(rows)]
+    batches: list[list[list[EncodedRow]]] = []
+    for bundle in sorted(bundles, key=read_once):
+        if batches and read_once(bundle) * (len(batches[-1]) + 1) <= tokens:
+            batches[-1].append(bundle)
         else:
-            batches.append([row])
-    return batches
+            batches.append([bundle])
+    return [[row for bundle in batch for row in bundle] for batch in batches]
 
 
 def own_batches(

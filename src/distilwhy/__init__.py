@@ -1,7 +1,8 @@
 """distilwhy: shrink a language model and keep its reasons.
 
-The seven verbs are here: :func:`grow`, :func:`generate`, :func:`train`, :func:`predict`,
-:func:`evaluate`, :func:`compare` and :func:`run`. They load what they need when they are called.
+The verbs are here: :func:`grow`, :func:`generate`, :func:`train`, :func:`predict`,
+:func:`evaluate`, :func:`measure_all`, :func:`prefer_all`, :func:`compare`, :func:`analyse` and
+:func:`run`. They load what they need when they are called.
 """
 
 from __future__ import annotations
@@ -13,11 +14,26 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from distilwhy.comparison.compare import compare
+    from distilwhy.human_study.analyse import analyse
     from distilwhy.pipeline.experiment import run
     from distilwhy.pipeline.grow import grow
+    from distilwhy.pipeline.judging import prefer_all
+    from distilwhy.pipeline.measuring import measure_all
     from distilwhy.pipeline.stages import evaluate, generate, predict, train
 
-__all__ = ["__version__", "compare", "evaluate", "generate", "grow", "predict", "run", "train"]
+__all__ = [
+    "__version__",
+    "analyse",
+    "compare",
+    "evaluate",
+    "generate",
+    "grow",
+    "measure_all",
+    "predict",
+    "prefer_all",
+    "run",
+    "train",
+]
 
 _HOMES = {
     "grow": "distilwhy.pipeline.grow",
@@ -25,7 +41,10 @@ _HOMES = {
     "train": "distilwhy.pipeline.stages",
     "predict": "distilwhy.pipeline.stages",
     "evaluate": "distilwhy.pipeline.stages",
+    "measure_all": "distilwhy.pipeline.measuring",
+    "prefer_all": "distilwhy.pipeline.judging",
     "compare": "distilwhy.comparison.compare",
+    "analyse": "distilwhy.human_study.analyse",
     "run": "distilwhy.pipeline.experiment",
 }
 

@@ -58,3 +58,32 @@ def test_what_training_repeats(predictions: Path, call: Any, tmp_path: Path) -> 
     assert "10 of 10 test questions nearly repeat a training question" in done.out
     done = call("evaluate", "--predictions", predictions, "--training", training, "--json")
     assert len(json.loads(done.out)["contamination"]["repeated"]) == 10
+
+
+def test_a_table_without_questions_is_not_asked_about_them(call: Any, tmp_path: Path) -> None:
+    table = tmp_path / "theirs.csv"
+    table.write_text(
+        "answer,gold,why,choices,question\na cat,a cat,Cats purr.,a cat|a dog,Which purrs?\n"
+        "a dog,a dog,Dogs bark.,a cat|a dog,Which barks?\n"
+    )
+    columns = ["--answer-column", "answer", "--gold-column", "gold"]
+    columns += ["--rationale-column", "why", "--choices-column", "choices"]
+    command = ["evaluate", "--predictions", table, *columns]
+    assert call(*command, "--measure", "surface").code == 0
+    asked = [*command, "--measure", "consistency", "--scorer", "hf:nowhere"]
+    done = call(*asked)
+    assert (done.code, "--question-column" in done.err) == (2, True)
+    done = call(*asked, "--question-column", "question")
+    assert "--question-column" not in done.err, "now only the scorer is missing"
+    assert done.code == 2
+
+
+def test_files_that_are_not_there_are_found_before_any_measure(
+    predictions: Path, call: Any, tmp_path: Path
+) -> None:
+    done = call(
+        *("evaluate", "--predictions", predictions, "--measure", "surface", "--measure", "overlap"),
+        *("--references", tmp_path / "none.jsonl", "--out", tmp_path / "figures.json"),
+    )
+    assert (done.code, "none.jsonl" in done.err) == (2, True)
+    assert not (tmp_path / "figures.measures" / "surface.json").exists()

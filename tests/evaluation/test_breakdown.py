@@ -117,7 +117,12 @@ def test_p_is_nominal_without_a_lean() -> None:
 
 
 def test_they_are_among_the_metrics() -> None:
-    metrics = evaluate([prediction(n, "Where?", n % 4) for n in range(8)])
+    metrics = evaluate([prediction(n, f"Where is {n}?", n % 4) for n in range(8)])
     assert metrics.breakdowns["question word"]["where"].accuracy == 0.25
     assert metrics.position_bias is not None
     assert metrics.position_bias.n == 6
+
+
+def test_questions_that_are_not_known_are_not_told_apart() -> None:
+    same = [prediction(n, "(not in the file)", n % 4) for n in range(8)]
+    assert list(breakdowns(same)) == ["answer position"]

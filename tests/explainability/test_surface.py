@@ -66,8 +66,7 @@ def test_texts_that_are_empty_do_not_count() -> None:
     assert result.figures["states_own_answer"].reason == "none states an answer"
 
 
-def test_no_explanation_at_all_gives_reasons() -> None:
+def test_no_explanation_at_all_is_not_applicable() -> None:
     result = measure("surface", Subject([said(None)]))
-    assert {figure.reason for name, figure in result.figures.items() if name == "words"} == {
-        "no item to judge"
-    }
+    assert result.reason == "the predictor gives no explanation"
+    assert not result.figures

@@ -235,6 +235,12 @@ def test_only_empty_continuations_score_nothing(models: dict[str, LoadedModel]) 
         assert LocalGenerator(models[name]).score(["water", "heat"], ["", ""]) == [0, 0]
 
 
+def test_texts_longer_than_the_model_reads_are_refused(models: dict[str, LoadedModel]) -> None:
+    room = models["gpt2"].model.config.max_position_embeddings
+    with pytest.raises(ModelError, match=f"reads {room} tokens"):
+        LocalGenerator(models["gpt2"]).score(["water " * room], [" heat"])
+
+
 @pytest.mark.parametrize("name", ["llama", "t5"])
 def test_prompts_are_cut_as_in_training(name: str, models: dict[str, LoadedModel]) -> None:
     loaded = models[name]

@@ -19,6 +19,7 @@ from distilwhy.cli.measure_options import (
     References,
     Scorer,
     StudentFolder,
+    check_questions,
     content,
     judge_fields,
     lines,
@@ -48,6 +49,9 @@ def evaluate(
     choices_column: Annotated[
         str | None, typer.Option(help="Foreign table: column of the choices.")
     ] = None,
+    question_column: Annotated[
+        str | None, typer.Option(help="Foreign table: column of the questions.")
+    ] = None,
     against: Annotated[
         Path | None, typer.Option(help="Another predictions file on the same questions (McNemar).")
     ] = None,
@@ -73,7 +77,7 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Summarise predictions: accuracy with interval, classes, explanation figures."""
-    columns = (answer_column, gold_column, rationale_column, choices_column)
+    columns = (answer_column, gold_column, rationale_column, choices_column, question_column)
     options = set_options(
         scorer=scorer,
         judge=judge_fields(judge, judge_chat),
@@ -108,7 +112,7 @@ def _check(asked: bool, options: bool, columns: tuple[str | None, ...]) -> None:
         raise ConfigError(
             "Options of measures are given, but no measure.", "Name one with --measure."
         )
-    if asked and columns[0] and None in columns[2:]:
+    if asked and columns[0] and None in columns[2:4]:
         raise ConfigError(
             "Measures of a foreign table's explanations need its choices as well.",
             "Give --rationale-column and --choices-column.",
@@ -133,9 +137,12 @@ def _dry_run(
     from distilwhy.records import Prediction
 
     settings = measure_settings(file, options, "evaluate")
-    answer, gold, *others = columns
+    answer, gold, rationale, choices, question = columns
     if answer is not None and gold is not None:
-        records = foreign_predictions(path, answer, gold, *others)
+        records = foreign_predictions(
+            path, answer, gold, rationale, choices, question_column=question
+        )
+        check_questions(records, settings)
     else:
         records = read_records(path, Prediction)
     verdicts = None if out is None else verdicts_path(measures_folder(out))
@@ -177,15 +184,19 @@ def _foreign(
     from distilwhy.files import write_json
     from distilwhy.outputs import check_output_file
 
-    answer, gold, rationale, choices = columns
+    answer, gold, rationale, choices, question = columns
     assert answer is not None
     assert gold is not None
     if out is not None:
         check_output_file(out, path)
-    metrics = evaluate_foreign(path, answer, gold, rationale, choices, seed=seed)
+    metrics = evaluate_foreign(
+        path, answer, gold, rationale, choices, question_column=question, seed=seed
+    )
     if out is not None:
         write_json(out, metrics.model_dump(mode="json"))
-    return foreign_predictions(path, answer, gold, rationale, choices), metrics
+    return foreign_predictions(
+        path, answer, gold, rationale, choices, question_column=question
+    ), metrics
 
 
 def _against(path: Path, other: Path, seed: int, result: dict[str, Any]) -> str:

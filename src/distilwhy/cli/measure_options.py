@@ -76,7 +76,29 @@ def measured(
 
     settings = measure_settings(file, options, "evaluate")
     folder = None if out is None else measures_folder(out)
+    if not isinstance(predictions, Path):
+        check_questions(predictions, settings)
     return measure_all(predictions, folder, settings, student=student, seed=seed)
+
+
+def check_questions(predictions: Sequence[Prediction], settings: MeasureSettings) -> None:
+    """Refuse measures that look at questions, for a table that holds none.
+
+    Raises:
+        ConfigError: Naming the first such measure.
+    """
+    from distilwhy.errors import ConfigError
+    from distilwhy.evaluation.foreign import QUESTION
+    from distilwhy.explainability import reads_question
+
+    if all(prediction.example.question != QUESTION for prediction in predictions):
+        return
+    for name in settings.measures:
+        if reads_question(name):
+            raise ConfigError(
+                f"The measure {name!r} looks at the questions, which the table lacks.",
+                "Name their column with --question-column.",
+            )
 
 
 def judge_fields(model: str | None, chat: bool | None) -> dict[str, Any] | None:

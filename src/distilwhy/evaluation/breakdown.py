@@ -28,11 +28,12 @@ def breakdowns(predictions: Sequence[Prediction], seed: int = 0) -> dict[str, di
         ``length``: thirds by words of the question and its context, equal lengths together;
         ``answer position``: the right choice's letter.
     """
-    kinds: dict[str, Callable[[Example], str]] = {
-        "question word": question_word,
-        "length": _thirds([prediction.example for prediction in predictions]),
-    }
-    if fixed_labels(prediction.example for prediction in predictions) is None:
+    examples = [prediction.example for prediction in predictions]
+    kinds: dict[str, Callable[[Example], str]] = {}
+    # A table of another program may not hold the questions; then all have the same.
+    if len(examples) == 1 or len({(x.question, x.context) for x in examples}) > 1:
+        kinds = {"question word": question_word, "length": _thirds(examples)}
+    if fixed_labels(examples) is None:
         kinds["answer position"] = lambda example: example.letter(example.answer or "")
     found = {}
     for kind, name_of in kinds.items():

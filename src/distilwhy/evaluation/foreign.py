@@ -17,6 +17,7 @@ from distilwhy.tasks.answers import normalise, parse_answer, strip_answer_prefix
 
 SEPARATOR = "|"
 QUESTION = "(not in the file)"
+"""In place of the question, where a table has no column of questions."""
 OTHER = "(any other answer)"
 
 Row = tuple[str, dict[str, Any]]
@@ -30,6 +31,7 @@ class ForeignColumns(Record):
         gold: The right answer.
         rationale: The explanation, if there is one.
         choices: The choices: a list, a JSON list, or texts separated by ``|``.
+        question: The question, for measures that ask about it.
         id: The example's id; without it examples are numbered from 1.
     """
 
@@ -37,6 +39,7 @@ class ForeignColumns(Record):
     gold: str
     rationale: str | None = None
     choices: str | None = None
+    question: str | None = None
     id: str | None = None
 
     @property
@@ -53,6 +56,7 @@ def foreign_predictions(
     rationale_column: str | None = None,
     choices_column: str | None = None,
     id_column: str | None = None,
+    question_column: str | None = None,
 ) -> list[Prediction]:
     """Read predictions from a CSV, TSV, JSON, JSONL or Parquet table.
 
@@ -70,6 +74,7 @@ def foreign_predictions(
         rationale_column: The column of explanations.
         choices_column: The column of choices.
         id_column: The column of ids, needed to compare with other predictions of the examples.
+        question_column: The column of questions, needed by measures that ask about them.
 
     Raises:
         DataError: Naming all missing columns with the known ones, or all rows whose right answer
@@ -80,6 +85,7 @@ def foreign_predictions(
         gold=gold_column,
         rationale=rationale_column,
         choices=choices_column,
+        question=question_column,
         id=id_column,
     )
     rows = read_table(path)
@@ -96,6 +102,7 @@ def evaluate_foreign(
     rationale_column: str | None = None,
     choices_column: str | None = None,
     *,
+    question_column: str | None = None,
     seed: int = 0,
 ) -> Metrics:
     """Summarise the predictions of another program, see :func:`foreign_predictions`.
@@ -106,13 +113,19 @@ def evaluate_foreign(
         gold_column: The column of right answers.
         rationale_column: The column of explanations.
         choices_column: The column of choices.
+        question_column: The column of questions.
         seed: Seed of the bootstrap.
 
     Raises:
         DataError: When the table cannot be read or scored.
     """
     predictions = foreign_predictions(
-        path, answer_column, gold_column, rationale_column, choices_column
+        path,
+        answer_column,
+        gold_column,
+        rationale_column,
+        choices_column,
+        question_column=question_column,
     )
     labels = {prediction.example.answer for prediction in predictions}
     known = choices_column is not None or 2 <= len(labels) <= len(LETTERS)
@@ -229,8 +242,9 @@ def _prediction(
     gold: str,
     answer: str | None,
 ) -> Prediction:
+    asked = _cell(row, columns.question).strip() if columns.question else ""
     return Prediction(
-        example=Example(id=name, question=QUESTION, choices=choices, answer=gold),
+        example=Example(id=name, question=asked or QUESTION, choices=choices, answer=gold),
         answer=answer,
         answer_text=_cell(row, columns.answer),
         rationale=_cell(row, columns.rationale) or None if columns.rationale else None,

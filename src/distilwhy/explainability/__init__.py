@@ -15,7 +15,14 @@ from distilwhy.explainability import robustness as robustness
 from distilwhy.explainability import simulatability as simulatability
 from distilwhy.explainability import surface as surface
 from distilwhy.explainability import tags as tags
-from distilwhy.explainability.measures import MEASURES, Figure, ItemScores, MeasureResult, measure
+from distilwhy.explainability.measures import (
+    MEASURES,
+    Figure,
+    ItemScores,
+    MeasureResult,
+    measure,
+    reads_question,
+)
 from distilwhy.explainability.subject import Subject, alternatives, check_given
 
 __all__ = [
@@ -27,4 +34,5 @@ __all__ = [
     "alternatives",
     "check_given",
     "measure",
+    "reads_question",
 ]

@@ -109,6 +109,15 @@ class Measure(Protocol):
         ...
 
 
+def reads_question(name: str) -> bool:
+    """Return whether a measure looks at more than the texts and choices: all do that do not say so.
+
+    Raises:
+        ConfigError: When there is no such measure.
+    """
+    return bool(getattr(MEASURES.get(name), "reads_question", True))
+
+
 class NotApplicableError(Exception):
     """A measure says nothing of this predictor; the message is the reason, one sentence."""
 

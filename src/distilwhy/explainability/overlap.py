@@ -28,6 +28,7 @@ class Overlap:
     """
 
     needs: tuple[str, ...] = ("references",)
+    reads_question = False
 
     def __init__(self, name: str, similarity: Similarity) -> None:
         self.name = name

@@ -12,13 +12,15 @@ from distilwhy.prompts.library import load_prompts
 from distilwhy.records import Example, Family
 from distilwhy.tasks.answers import parse_answer
 from distilwhy.tasks.base import choices_text, question_text
+from distilwhy.tasks.words import words
 
 SHOTS = 2
 """Worked examples before each question; a small model needs them to know what is asked of it."""
 JUDGE_TOKENS = 32
 
+UNDECIDED = "undecided"
 UNREAD = ""
-"""In place of an answer, where the reader gave none at all (a refused prompt, an empty text)."""
+"""In place of an answer, where the reader gave none: a refused prompt, a text that is no answer."""
 
 _BY_QUESTION = (
     "Answer the question with one of its choices. Write that choice and nothing else, or "
@@ -111,7 +113,8 @@ def judged_answers(judge: Judge, readings: Sequence[Reading]) -> list[str | None
         readings: What it reads.
 
     Returns:
-        Choices; ``None`` where it names none of them, ``UNREAD`` where it writes nothing.
+        Choices; ``None`` where it is undecided, ``UNREAD`` where it writes nothing or what is
+        neither a choice nor 'undecided'.
     """
     prompts = [
         f"{_BY_QUESTION if reading.rationale is None else _BY_REASON}\n\n{reading.prompt()}"
@@ -124,6 +127,11 @@ def judged_answers(judge: Judge, readings: Sequence[Reading]) -> list[str | None
         chat=chat,
     )
     return [
-        parse_answer(written.text, reading.example.choices) if written.text.strip() else UNREAD
+        _read(written.text, reading.example.choices)
         for written, reading in zip(generate_all(judge, prompts, decoding), readings, strict=True)
     ]
+
+
+def _read(text: str, choices: Sequence[str]) -> str | None:
+    answer = parse_answer(text, choices)
+    return UNREAD if answer is None and UNDECIDED not in words(text) else answer

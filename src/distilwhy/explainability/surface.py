@@ -8,7 +8,13 @@ from collections.abc import Mapping, Sequence
 
 from distilwhy.evaluation.explanations import score_explanation
 from distilwhy.explainability.figures import mean_of, share_of
-from distilwhy.explainability.measures import MEASURES, Figure, ItemScores, Scored
+from distilwhy.explainability.measures import (
+    MEASURES,
+    Figure,
+    ItemScores,
+    NotApplicableError,
+    Scored,
+)
 from distilwhy.explainability.subject import Subject
 from distilwhy.records import Prediction
 from distilwhy.tasks.answers import normalise
@@ -25,9 +31,12 @@ class Surface:
     """Length, choices named, negations, answers stated, repetition. Costs no model."""
 
     needs: tuple[str, ...] = ()
+    reads_question = False
 
     def score(self, subject: Subject) -> Scored:
         """See :class:`Measure`."""
+        if not subject.explained:
+            raise NotApplicableError("the predictor gives no explanation")
         return Scored([_score(prediction) for prediction in subject.explained])
 
     def summarise(self, items: Sequence[ItemScores], seed: int) -> Mapping[str, Figure]:

@@ -170,6 +170,7 @@ class LocalGenerator:
             for prompt, text in zip(prompts, continuations, strict=True)
         ]
         full = [row for row in rows if row.text]
+        self._check_reads(max((len(row.prompt) + len(row.text) for row in full), default=0))
         pad = int(self.tokenizer.pad_token_id)
         if self.loaded.is_encoder_decoder:
             found = iter(score_pairs(self.model, full, pad))
@@ -212,6 +213,16 @@ class LocalGenerator:
             raise ModelError(
                 f"{self.name} reads {room} tokens, but a prompt and its text need {needed}.",
                 "Use fewer shots or a lower max_new_tokens, or take another model.",
+            )
+
+    def _check_reads(self, longest: int) -> None:
+        """Refuse texts that are longer than a decoder's positions."""
+        room = getattr(self.model.config, "max_position_embeddings", None)
+        if room is not None and not self.loaded.is_encoder_decoder and longest > room:
+            raise ModelError(
+                f"{self.name} reads {room} tokens, but a prompt and the text after it have "
+                f"{longest}.",
+                "Take a model that reads more.",
             )
 
     def _prompt_ids(self, prompt: str, decoding: Decoding) -> list[int]:

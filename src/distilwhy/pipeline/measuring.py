@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from distilwhy.config import MeasureSettings, PredictionSettings
-from distilwhy.errors import ModelError
+from distilwhy.errors import DataError, ModelError
 from distilwhy.explainability import (
     MEASURES,
     MeasureResult,
@@ -182,6 +182,9 @@ class Asked:
             ConfigError: Naming what is missing; when there is no such measure.
         """
         check_given(MEASURES.get(measure).needs, self.needs(measure), measure)
+        for name, path in self.files.items():
+            if name in self.needs(measure) and path is not None and not path.is_file():
+                raise DataError(f"{path} is not there, or no file.", f"Mend the path of {name}.")
 
     def inputs(self, measure: str) -> dict[str, Path]:
         """Return the files and folders that a measure's result depends on."""

@@ -135,7 +135,7 @@ def test_effects_and_their_intervals(study: Ratings) -> None:
     found = effects(study, "completeness")[2]
     values, place = study.outcome("completeness"), study.condition
     one, other = values[place == 0], values[place == 3]
-    assert found.difference == pytest.approx(other.mean() - one.mean(), rel=1e-10)
+    assert found.raw == pytest.approx(other.mean() - one.mean(), rel=1e-10)
     wins = stats.mannwhitneyu(one, other).statistic
     assert found.A is not None
     assert abs(found.A - wins / len(one) / len(other)) < 1e-10
@@ -148,7 +148,7 @@ def test_effects_and_their_intervals(study: Ratings) -> None:
         means = [values[some][place[some] == number].mean() for number in (0, 3)]
         drawn.append(means[1] - means[0])
     low, high = np.quantile(drawn, [0.025, 0.975])
-    assert (found.ci_low, found.ci_high) == pytest.approx((low, high), abs=0.03)
+    assert (found.raw_low, found.raw_high) == pytest.approx((low, high), abs=0.03)
 
 
 def test_participants_needed_find_the_difference(study: Ratings) -> None:

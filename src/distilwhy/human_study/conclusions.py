@@ -38,18 +38,36 @@ def _overall(name: str, test: PermutationTest) -> str:
 
 def _pair(effect: Effect) -> str:
     names = f"{effect.b} against {effect.a}"
-    if effect.difference is None:
+    if effect.difference is None or effect.raw is None:
         return f"{names}: not computable: {effect.reason}."
-    word = "higher" if effect.difference > 0 else "lower"
-    told = f"{names}: {abs(effect.difference):.2f} points {word}"
-    if effect.difference == 0:
-        told = f"{names}: no difference in means"
+    told = f"{names}: {_points(effect.difference)} {effect.scheme}"
     if effect.ci_low is not None and effect.ci_high is not None:
         told += f", 95 % interval {effect.ci_low:+.2f} to {effect.ci_high:+.2f}"
+    told += f" (raw means: {_points(effect.raw)})"
     if effect.p is None or effect.p_adj is None:
         return f"{told}; not tested: {effect.reason}."
-    if effect.p_adj < LEVEL:
-        return f"{told}; holds after correction (p = {effect.p_adj:.4f})."
-    if effect.p < LEVEL:
+    if effect.p >= LEVEL:
+        return f"{told}; not told apart from none (p = {effect.p:.4f})."
+    if effect.p_adj >= LEVEL:
         return f"{told}; does not hold after correction (p = {effect.p_adj:.4f})."
-    return f"{told}; not told apart from none (p = {effect.p:.4f})."
+    doubt = _doubt(effect.difference, effect.raw, effect.ci_low, effect.ci_high)
+    if doubt:
+        return f"{told}; not settled, as {doubt} (p = {effect.p_adj:.4f} after correction)."
+    return f"{told}; holds after correction (p = {effect.p_adj:.4f})."
+
+
+def _points(difference: float) -> str:
+    if difference == 0:
+        return "no difference"
+    return f"{abs(difference):.2f} points {'higher' if difference > 0 else 'lower'}"
+
+
+def _doubt(difference: float, raw: float, low: float | None, high: float | None) -> str | None:
+    """Return what speaks against a difference that its test found; ``None`` if nothing does."""
+    if low is None or high is None:
+        return "there are too few participants for an interval to confirm it"
+    if low <= 0 <= high:
+        return "the interval does not confirm the test"
+    if difference * raw < 0:
+        return "raw means point the other way: who rated what matters more than the condition"
+    return None

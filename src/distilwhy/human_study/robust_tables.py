@@ -82,18 +82,37 @@ def _effects(robust: Robust) -> Grid:
     rows = tuple(
         (
             *(name, x.a, x.b, number(x.difference), interval(x.ci_low, x.ci_high)),
-            *(number(x.A), interval(x.A_low, x.A_high), p_value(x.p), p_value(x.p_adj)),
+            *(
+                number(x.raw),
+                number(x.A),
+                interval(x.A_low, x.A_high),
+                p_value(x.p),
+                p_value(x.p_adj),
+            ),
         )
         for name, pairs in robust.effects.items()
         for x in pairs
     )
     note = (
-        "b - a: mean of b minus mean of a, in points. A: how often a rating of a exceeds one of b. "
+        "b - a: what is tested, in points: participants' own differences or, where none rated both "
+        "conditions, that of participants' means. Raw b - a: of the means of all ratings, whoever "
+        "gave them. A: how often a rating of a exceeds one of b, whoever gave them. "
         "Intervals draw participants. Holm over all pairs of the five constructs; over its own "
         "pairs for quality. "
     )
     told = reasons(x.reason for pairs in robust.effects.values() for x in pairs)
-    head = ("Construct", "a", "b", "b - a", "95 % interval", "A", "95 % of A", "p", "p, Holm")
+    head = (
+        "Construct",
+        "a",
+        "b",
+        "b - a",
+        "95 % interval",
+        "Raw b - a",
+        "A",
+        "95 % of A",
+        "p",
+        "p, Holm",
+    )
     return Grid("Sizes of differences", head, rows, 3, (note + told).strip())
 
 

@@ -33,6 +33,12 @@ from distilwhy.human_study.ratings import read_ratings
         ("answer_only-unrevised", None),
         ("scripts", None),
         ("", None),
+        ("MT+CR", None),
+        ("MT-large", None),
+        ("MT 2", None),
+        ("MT2", None),
+        ("CF baseline", None),
+        ("non-revised MT+CF", None),
     ],
 )
 def test_names_of_conditions(label: str, place: int | None) -> None:
@@ -46,6 +52,20 @@ def test_order_of_conditions() -> None:
         ["mine", "yours"],
     )
     assert ordered(["b", "a", "b"])[0] == ["b", "a"]
+
+
+def test_notes_on_names_of_conditions(synthetic: ModuleType, tmp_path: Path) -> None:
+    names = ("MT+CR", "multitask", "CF baseline", "MT")
+    rows = synthetic.ratings(participants=4, conditions=names)
+    found = read_ratings(synthetic.write(tmp_path / "a.csv", rows))
+    first = list(dict.fromkeys(row["model"] for row in rows))
+    known = [name for name in first if name in ("multitask", "MT")]
+    assert list(found.conditions) == known + [name for name in first if name not in known]
+    unknown, alike = found.notes[:2]
+    assert "Not recognised as one of the paper's conditions: " in unknown
+    assert "'MT+CR'" in unknown
+    assert "'CF baseline'" in unknown
+    assert alike.startswith(f"{known[0]!r} and {known[1]!r} mean the same condition of the paper")
 
 
 def test_columns_in_any_case_and_form(synthetic: ModuleType, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from distilwhy import config
 from distilwhy.errors import DataError, Fault, raise_faults
 from distilwhy.files import read_table
-from distilwhy.human_study.conditions import ordered
+from distilwhy.human_study.conditions import notes, ordered
 
 CONSTRUCTS: tuple[str, ...] = config.CONSTRUCTS
 """The five rated qualities in the paper's order."""
@@ -141,7 +141,7 @@ def read_ratings(path: Path) -> Ratings:
         values=values,
         length=None if length is None else np.array(length),
         demographics=demographics,
-        notes=(*_condition_notes(conditions, unknown), *doubled),
+        notes=(*notes(conditions, unknown), *doubled),
     )
 
 
@@ -280,14 +280,4 @@ def _check_repeats(
         return []
     return [
         f"{again} ratings are of an explanation that the same participant rated before; all count."
-    ]
-
-
-def _condition_notes(conditions: Sequence[str], unknown: Sequence[str]) -> list[str]:
-    if not unknown:
-        return []
-    names = ", ".join(repr(label) for label in unknown)
-    after = " after the paper's" if len(unknown) < len(conditions) else ""
-    return [
-        f"Not recognised as one of the paper's conditions: {names}; placed{after} as they appear."
     ]

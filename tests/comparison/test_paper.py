@@ -154,3 +154,18 @@ def test_one_condition_of_the_paper_is_not_enough(table: Table) -> None:
         compare([table(rows, "b.csv")], "paper")
     with pytest.raises(UserError, match="No size has runs of two of the paper's conditions"):
         compare([table([("MT", "s", 0, 0.5), ("CF", "m", 0, 0.5)], "c.csv")], "paper")
+
+
+def test_a_direction_that_changes_with_an_outlier_is_no_same(table: Table) -> None:
+    sound, low = [0.70, 0.71, 0.72, 0.705, 0.715], [0.69, 0.70, 0.71, 0.695, 0.705]
+    rows = [("MT", "770M", n, x) for n, x in enumerate([*sound, 0.55])]
+    rows += [("CF", "770M", n, x) for n, x in enumerate(low)]
+    figures = compare([table(rows)], "paper").figures()
+    (one,), (other,) = figures["conclusions"], figures["all_runs"]["conclusions"]
+    assert not one["settled"]
+    assert not other["settled"]
+    change = 100 * (sum(low) / 5 - (sum(sound) + 0.55) / 6)
+    assert change > 0
+    assert f"With all runs it is not settled either (CF minus MT: +{change:.1f} p" in one["text"]
+    assert one["text"].endswith(": the direction changes with the outliers.")
+    assert "the same holds" not in one["text"]

@@ -102,16 +102,27 @@ def _tukey_words(pair: TukeyPair, settled: bool) -> str:
 
 
 def _beside(pair: TukeyPair, settled: bool, other: TukeyPair, label: str) -> str:
+    """Put beside a comparison what another selection of runs says of it."""
     theirs = tukey_settled(other)
-    shown = f"({points(abs(other.difference))} points"
-    shown += f", {p_text(other.p_adj)})" if other.p_adj is not None else ")"
-    same = pair.difference * other.difference > 0
-    if settled == theirs and (same or not settled):
-        return f"{label} the same holds {shown}."
-    if not theirs:
-        return f"{label} it is not settled {shown}: the conclusion hangs on the outliers."
-    better, worse = (other.a, other.b) if other.difference > 0 else (other.b, other.a)
-    return f"{label} {better} is better than {worse} {shown}: the conclusion hangs on the outliers."
+    p = f", {p_text(other.p_adj)}" if other.p_adj is not None else ""
+    reversed_ = pair.difference * other.difference < 0
+    if reversed_:
+        sign = "+" if other.difference > 0 else ""
+        shown = f"({pair.a} minus {pair.b}: {sign}{points(other.difference)} points{p})"
+        hangs = "the direction changes with the outliers"
+    else:
+        shown = f"({points(abs(other.difference))} points{p})"
+        hangs = "the conclusion hangs on the outliers"
+    if theirs:
+        if settled and not reversed_:
+            return f"{label} the same holds {shown}."
+        better, worse = (other.a, other.b) if other.difference > 0 else (other.b, other.a)
+        return f"{label} {better} is better than {worse} {shown}: {hangs}."
+    if settled:
+        return f"{label} it is not settled {shown}: {hangs}."
+    if reversed_:
+        return f"{label} it is not settled either {shown}: {hangs}."
+    return f"{label} the same holds {shown}."
 
 
 def robust_settled(pair: PairResult) -> bool:

@@ -107,7 +107,16 @@ def test_references_ratings_and_the_students_base_reach_the_measure(tmp_path: Pa
     (tmp_path / "people.csv").write_text("\n".join(people))
     student = tmp_path / "student"
     student.mkdir()
-    (student / "distilwhy.json").write_text(json.dumps({"base": "openai:gpt-5"}))
+    card = {
+        "base": "openai:gpt-5",
+        "condition": {"method": "multitask"},
+        "weights": {"predict": 0.5, "explain": 0.5},
+        "answer_view": "predict",
+        "rationale_view": "explain",
+        "seed": 0,
+        "max_source_tokens": 60,
+    }
+    (student / "distilwhy.json").write_text(json.dumps(card))
     given = {
         "references": str(tmp_path / "references.jsonl"),
         "ratings": str(tmp_path / "people.csv"),

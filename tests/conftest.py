@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -179,3 +180,31 @@ def tiny_annotations() -> list[Annotation]:
             )
         )
     return rows
+
+
+@pytest.fixture(scope="session")
+def make_student(
+    tiny_models: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
+) -> Callable[..., Path]:
+    """Makes a student's folder: a tiny model of random weights, and a card as training writes."""
+
+    def make(model: str, answer_view: str, rationale_view: str | None, **card: Any) -> Path:
+        from distilwhy.config import Condition
+        from distilwhy.files import write_json
+        from distilwhy.students.load import CARD, StudentCard
+
+        folder = tmp_path_factory.mktemp("student") / model
+        shutil.copytree(tiny_models[model], folder)
+        fields = {
+            "base": model,
+            "condition": Condition(method="multitask"),
+            "weights": {view: 1.0 for view in (answer_view, rationale_view) if view},
+            "answer_view": answer_view,
+            "rationale_view": rationale_view,
+            "seed": 0,
+            "max_source_tokens": 60,
+        }
+        write_json(folder / CARD, StudentCard(**{**fields, **card}).model_dump())
+        return folder
+
+    return make

@@ -23,6 +23,9 @@ TRAINING_SUMMARY = "training.json"
 STUDENT_CARD = "distilwhy.json"
 """File in a student's folder that holds its :class:`TrainingSummary`."""
 
+Tags = Literal["learnt", "swapped", "dropped", "random"]
+"""By which tags a student is asked: its own, each other's, none, or words that are no tag."""
+
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -14,7 +13,6 @@ from distilwhy.draws import draw
 from distilwhy.files import read_json, write_json
 from distilwhy.inference.student import TrainedStudent
 from distilwhy.records import Annotation, Example, Prediction
-from distilwhy.students.load import CARD, StudentCard
 from distilwhy.tasks.answers import stated_answer
 from distilwhy.training.train import train
 
@@ -152,20 +150,9 @@ def taught(
 
 
 @pytest.fixture(scope="session")
-def untaught(
-    tiny_models: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
-) -> TrainedStudent:
+def untaught(make_student: Callable[..., Path]) -> TrainedStudent:
     """A tiny student of random weights that answers after its rationale."""
-    folder = tmp_path_factory.mktemp("untaught") / "student"
-    shutil.copytree(tiny_models["t5"], folder)
-    card = StudentCard(
-        base="t5",
-        condition=Condition(method="counterfactual"),
-        weights={"factual": 1.0, "counterfactual": 1.0},
-        answer_view="factual",
-        rationale_view="factual",
-        seed=0,
-        max_source_tokens=60,
-    )
-    write_json(folder / CARD, card.model_dump())
+    weights = {"factual": 1.0, "counterfactual": 1.0}
+    condition = Condition(method="counterfactual")
+    folder = make_student("t5", "factual", "factual", weights=weights, condition=condition)
     return TrainedStudent(folder, PredictionSettings(precision="fp32", max_new_tokens=12))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -122,28 +122,11 @@ def test_no_known_answer_gives_reasons() -> None:
     assert all(figure.reason for figure in result.figures.values())
 
 
-def test_a_model_is_read_as_its_likelihoods_say(
-    tiny_models: dict[str, Path], tmp_path: Path
-) -> None:
-    import shutil
-
-    from distilwhy.config import Condition, PredictionSettings
-    from distilwhy.files import write_json
+def test_a_model_is_read_as_its_likelihoods_say(make_student: Callable[..., Path]) -> None:
+    from distilwhy.config import PredictionSettings
     from distilwhy.inference.student import TrainedStudent
-    from distilwhy.students.load import CARD, StudentCard
 
-    folder = tmp_path / "student"
-    shutil.copytree(tiny_models["llama"], folder)
-    card = StudentCard(
-        base="llama",
-        condition=Condition(method="multitask"),
-        weights={"predict": 0.5, "explain": 0.5},
-        answer_view="predict",
-        rationale_view="explain",
-        seed=0,
-        max_source_tokens=60,
-    )
-    write_json(folder / CARD, card.model_dump())
+    folder = make_student("llama", "predict", "explain")
     student = TrainedStudent(folder, PredictionSettings(precision="fp32"))
     predictions = asked(3)
     result = measure("calibration", Subject(predictions, student=student))

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 import torch
 
-from distilwhy.config import Condition, PredictionSettings, TeachingSettings
+from distilwhy.config import PredictionSettings, TeachingSettings
 from distilwhy.errors import ModelError, StageError
 from distilwhy.files import read_json, write_json
 from distilwhy.generators.base import Decoding
@@ -19,7 +18,7 @@ from distilwhy.inference.predict import ask_teacher, predict
 from distilwhy.inference.student import TrainedStudent, factual_rationale
 from distilwhy.models.load import LoadedModel, load_model
 from distilwhy.records import Annotation, Example
-from distilwhy.students.load import CARD, StudentCard
+from distilwhy.students.load import CARD
 from distilwhy.students.views import source_text
 from distilwhy.tasks.base import question_text
 
@@ -31,23 +30,8 @@ Student = Callable[..., Path]
 
 
 @pytest.fixture
-def student(tiny_models: dict[str, Path], tmp_path: Path) -> Student:
-    def make(model: str, answer_view: str, rationale_view: str | None) -> Path:
-        folder = tmp_path / f"{model}-{answer_view}-{rationale_view}"
-        shutil.copytree(tiny_models[model], folder)
-        card = StudentCard(
-            base=model,
-            condition=Condition(method="multitask"),
-            weights={view: 1.0 for view in (answer_view, rationale_view) if view},
-            answer_view=answer_view,
-            rationale_view=rationale_view,
-            seed=0,
-            max_source_tokens=SOURCE_TOKENS,
-        )
-        write_json(folder / CARD, card.model_dump())
-        return folder
-
-    return make
+def student(make_student: Student) -> Student:
+    return make_student
 
 
 @pytest.fixture(scope="session")
@@ -385,3 +369,26 @@ def test_a_student_of_one_text_is_asked_by_another_tag(
     for example, other in zip(questions, swapped.predictions, strict=True):
         text = plain(loaded, source_text("counterfactual", example))[0]
         assert (other.answer_text, other.rationale) == (text.strip(), None)
+
+
+def test_what_was_asked_once_is_not_asked_again(
+    student: Student, questions: list[Example], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = TrainedStudent(student("llama", "predict", "explain"), SETTINGS)
+    first = asked.predict(questions[:3])
+    likelihoods = asked.choice_likelihoods(questions[:3])
+    seen: list[int] = []
+    for name in ("generate", "score"):
+        real = getattr(asked.generator, name)
+
+        def counted(prompts: Any, *more: Any, real: Any = real) -> Any:
+            prompts = list(prompts)
+            seen.append(len(prompts))
+            return real(prompts, *more)
+
+        monkeypatch.setattr(asked.generator, name, counted)
+    assert asked.predict(questions[:4])[:3] == first
+    assert asked.choice_likelihoods(questions[:3]) == likelihoods
+    assert seen == [2, 0], "one new question, of which answer and rationale are asked"
+    assert asked.predict(questions[:3], "swapped") != first
+    assert seen == [2, 0, 0], "each other's tags ask what was asked already"

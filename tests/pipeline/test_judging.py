@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -96,7 +95,9 @@ def test_another_wording_judges_anew(
 
 
 @pytest.mark.usefixtures("judge")
-def test_references_ratings_and_the_students_base_reach_the_measure(tmp_path: Path) -> None:
+def test_references_ratings_and_the_students_base_reach_the_measure(
+    make_student: Callable[..., Path], tmp_path: Path
+) -> None:
     rows = predictions(4)
     texts = [
         Annotation(example=p.example, teacher="t", rationale=TeacherText(text="two words"))
@@ -105,18 +106,7 @@ def test_references_ratings_and_the_students_base_reach_the_measure(tmp_path: Pa
     write_records(tmp_path / "references.jsonl", texts)
     people = ["rationale,plausibility", *(f"because {n},{n + 1}" for n in range(3))]
     (tmp_path / "people.csv").write_text("\n".join(people))
-    student = tmp_path / "student"
-    student.mkdir()
-    card = {
-        "base": "openai:gpt-5",
-        "condition": {"method": "multitask"},
-        "weights": {"predict": 0.5, "explain": 0.5},
-        "answer_view": "predict",
-        "rationale_view": "explain",
-        "seed": 0,
-        "max_source_tokens": 60,
-    }
-    (student / "distilwhy.json").write_text(json.dumps(card))
+    student = make_student("llama", "predict", "explain", base="openai:gpt-5")
     given = {
         "references": str(tmp_path / "references.jsonl"),
         "ratings": str(tmp_path / "people.csv"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +12,11 @@ from distilwhy.config import Condition, Experiment, MeasureSettings
 from distilwhy.errors import ConfigError
 from distilwhy.explainability import MEASURES, Figure, ItemScores, Subject
 from distilwhy.explainability.measures import Scored
-from distilwhy.files import read_records, write_json, write_records
+from distilwhy.files import read_records, write_records
 from distilwhy.pipeline.checks import check_measures
 from distilwhy.pipeline.experiment import ExperimentRun
 from distilwhy.pipeline.measuring import measure_all, measures_folder, read_measures
 from distilwhy.records import Annotation, Example, Prediction, TeacherText
-from distilwhy.students.load import CARD, StudentCard
 
 
 class Watched:
@@ -159,17 +158,7 @@ def test_texts_are_held_against_the_kind_that_the_student_learnt(
 
 
 @pytest.fixture
-def small_student(tmp_path: Path) -> Path:
-    """A folder with the card of a student of revised data; it is not asked."""
-    card = StudentCard(
-        base="x",
-        condition=Condition(method="multitask", data="revised"),
-        weights={"predict": 0.5, "explain": 0.5},
-        answer_view="predict",
-        rationale_view="explain",
-        seed=0,
-        max_source_tokens=60,
-    )
-    (tmp_path / "student").mkdir()
-    write_json(tmp_path / "student" / CARD, card.model_dump())
-    return tmp_path / "student"
+def small_student(make_student: Callable[..., Path]) -> Path:
+    """A folder of a student of revised data; it is not asked."""
+    condition = Condition(method="multitask", data="revised")
+    return make_student("llama", "predict", "explain", condition=condition)

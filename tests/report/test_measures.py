@@ -19,7 +19,7 @@ from distilwhy.report.appendix import appendix
 from distilwhy.report.browser import browser_content
 from distilwhy.report.findings import headline
 from distilwhy.report.measure_figures import measure_svg, plane_svg
-from distilwhy.report.measure_tables import leaderboard, measure_tables
+from distilwhy.report.measure_tables import headlines, leaderboard, measure_table
 from distilwhy.report.page import render
 from distilwhy.report.table import Column, Table, text_cell
 
@@ -86,8 +86,8 @@ def test_leaderboard_has_a_figure_of_each_measure(measured: ReportData) -> None:
 
 
 def test_each_measure_has_a_table_with_reasons(measured: ReportData) -> None:
-    tables = measure_tables(measured)
-    assert list(tables) == ["consistency", "surface"]
+    assert list(headlines(measured)) == ["consistency", "surface"]
+    tables = {name: measure_table(measured, name) for name in headlines(measured)}
     name = measured.entries[2].name
     assert f"{name}: not applicable, it gives no explanations." in tables["consistency"].note
     assert "negations: no item to judge." in tables["surface"].note
@@ -97,7 +97,7 @@ def test_each_measure_has_a_table_with_reasons(measured: ReportData) -> None:
 
 def test_nothing_measured_shows_nothing(report_data: ReportData) -> None:
     assert leaderboard(report_data) is None
-    assert measure_tables(report_data) == {}
+    assert headlines(report_data) == {}
     assert 'id="measures"' not in render(report_data)
 
 
@@ -107,8 +107,8 @@ def test_figures_show_values(measured: ReportData) -> None:
     assert drawn is not None
     assert f"{entries[0].name} 0.750; {entries[1].name} 0.500." in drawn
     assert measure_svg(entries, "consistency", "none") is None
-    assert plane_svg(entries, "consistency") is not None
-    assert plane_svg(entries[:1], "consistency") is None, "one point is no plane"
+    assert plane_svg(entries, "consistency", "consistent") is not None
+    assert plane_svg(entries[:1], "consistency", "consistent") is None, "one point is no plane"
 
 
 def test_page_escapes_flags_and_holds_all_parts(measured: ReportData) -> None:

@@ -7,9 +7,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from distilwhy.cli.shared import Json, Seed, plain, show
-
-FORMATS = {".json": "json", ".tex": "latex", ".txt": "text"}
+from distilwhy.cli.analyses import FormOption, ResultsFile, check_results_file, tell
+from distilwhy.cli.shared import Json, Seed
 
 
 def compare(
@@ -21,9 +20,7 @@ def compare(
         Literal["robust", "paper", "both"],
         typer.Option(help="Permutation tests and bootstrap, the paper's ANOVA and Tukey, or both."),
     ] = "robust",
-    form: Annotated[
-        Literal["text", "latex"], typer.Option("--format", help="How tables are printed.")
-    ] = "text",
+    form: FormOption = "text",
     latex: Annotated[bool, typer.Option("--latex", help="The same as --format latex.")] = False,
     unit: Annotated[
         Literal["auto", "share", "percent"],
@@ -43,26 +40,15 @@ def compare(
         bool,
         typer.Option("--unpaired", help="Robust mode: take runs of one seed as independent."),
     ] = False,
-    out: Annotated[
-        Path | None,
-        typer.Option(help="Also write the results to this file: .json, .tex or .txt."),
-    ] = None,
+    out: ResultsFile = None,
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
     """Compare conditions across runs: tests, intervals, effect sizes, conclusions in words."""
     from distilwhy.comparison.compare import compare as compare_runs
     from distilwhy.comparison.tables import render
-    from distilwhy.errors import ConfigError
-    from distilwhy.files import atomic_text, write_json
-    from distilwhy.outputs import check_output_file
 
-    if out is not None:
-        if out.suffix not in FORMATS:
-            raise ConfigError(
-                f"--out {out} has no ending that names a format.", f"Use {', '.join(FORMATS)}."
-            )
-        check_output_file(out, *files)
+    check_results_file(out, *files)
     result = compare_runs(
         files,
         mode,
@@ -72,10 +58,4 @@ def compare(
         unpaired=unpaired,
         seed=seed,
     )
-    if out is not None and FORMATS[out.suffix] == "json":
-        write_json(out, result.figures())
-    elif out is not None:
-        with atomic_text(out) as stream:
-            stream.write(render(result, "latex" if out.suffix == ".tex" else "text") + "\n")
-    text = "" if as_json else plain(render(result, "latex" if latex else form))
-    show(result.figures() if as_json else {}, as_json, text)
+    tell(result, render, form="latex" if latex else form, out=out, as_json=as_json)

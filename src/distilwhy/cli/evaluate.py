@@ -180,7 +180,7 @@ def _foreign(
     path: Path, columns: tuple[str | None, ...], out: Path | None, seed: int
 ) -> tuple[list[Prediction], Metrics]:
     """Return a foreign table's predictions and their figures, which are written if wanted."""
-    from distilwhy.evaluation.foreign import evaluate_foreign, foreign_predictions
+    from distilwhy.evaluation.foreign import evaluate_table, foreign_predictions
     from distilwhy.files import write_json
     from distilwhy.outputs import check_output_file
 
@@ -189,14 +189,11 @@ def _foreign(
     assert gold is not None
     if out is not None:
         check_output_file(out, path)
-    metrics = evaluate_foreign(
-        path, answer, gold, rationale, choices, question_column=question, seed=seed
-    )
+    records = foreign_predictions(path, answer, gold, rationale, choices, question_column=question)
+    metrics = evaluate_table(records, choices is not None, seed=seed)
     if out is not None:
         write_json(out, metrics.model_dump(mode="json"))
-    return foreign_predictions(
-        path, answer, gold, rationale, choices, question_column=question
-    ), metrics
+    return records, metrics
 
 
 def _against(path: Path, other: Path, seed: int, result: dict[str, Any]) -> str:

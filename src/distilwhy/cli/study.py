@@ -7,9 +7,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from distilwhy.cli.shared import Json, Seed, plain, show
-
-FORMATS = {".json": "json", ".tex": "latex", ".txt": "text"}
+from distilwhy.cli.analyses import FormOption, ResultsFile, check_results_file, tell
+from distilwhy.cli.shared import Json, Seed
 
 study = typer.Typer(
     help="People rate explanations: what their ratings say.",
@@ -30,38 +29,19 @@ def analyse(
         Literal["paper", "robust", "both"],
         typer.Option(help="The paper's tests, those that keep participants apart, or both."),
     ] = "both",
-    form: Annotated[
-        Literal["text", "latex"], typer.Option("--format", help="How tables are printed.")
-    ] = "text",
+    form: FormOption = "text",
     least_effect: Annotated[
         float,
         typer.Option(min=0.01, max=4, help="Least difference of interest, in points of the scale."),
     ] = 0.25,
-    out: Annotated[
-        Path | None,
-        typer.Option(help="Also write the results to this file: .json, .tex or .txt."),
-    ] = None,
+    out: ResultsFile = None,
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
     """Analyse ratings of explanations: tests, intervals, regressions, agreement, the next study."""
-    from distilwhy.errors import ConfigError
-    from distilwhy.files import atomic_text, write_json
     from distilwhy.human_study.analyse import analyse as analyse_ratings
     from distilwhy.human_study.tables import render
-    from distilwhy.outputs import check_output_file
 
-    if out is not None:
-        if out.suffix not in FORMATS:
-            raise ConfigError(
-                f"--out {out} has no ending that names a format.", f"Use {', '.join(FORMATS)}."
-            )
-        check_output_file(out, ratings)
+    check_results_file(out, ratings)
     result = analyse_ratings(ratings, mode, seed=seed, least=least_effect)
-    if out is not None and FORMATS[out.suffix] == "json":
-        write_json(out, result.figures())
-    elif out is not None:
-        with atomic_text(out) as stream:
-            stream.write(render(result, "latex" if out.suffix == ".tex" else "text") + "\n")
-    text = "" if as_json else plain(render(result, form))
-    show(result.figures() if as_json else {}, as_json, text)
+    tell(result, render, form=form, out=out, as_json=as_json)

@@ -82,8 +82,9 @@ def position_bias(predictions: Sequence[Prediction], seed: int = 0) -> PositionB
     possible = expected > 0
     generator = np.random.default_rng(seed)
     drawn = np.zeros((DRAWS, len(letters)))
-    for row in chances:
-        drawn += generator.multinomial(1, row, size=DRAWS)
+    # Questions with the same wrong positions are drawn together.
+    for row, count in zip(*np.unique(chances, axis=0, return_counts=True), strict=True):
+        drawn += generator.multinomial(count, row, size=DRAWS)
     counts = Counter(p.example.letter(p.answer) for p in wrong if p.answer is not None)
     answered = np.array([counts[letter] for letter in letters], dtype=float)
 

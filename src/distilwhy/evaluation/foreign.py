@@ -127,8 +127,24 @@ def evaluate_foreign(
         choices_column,
         question_column=question_column,
     )
+    return evaluate_table(predictions, choices_column is not None, seed=seed)
+
+
+def evaluate_table(
+    predictions: Sequence[Prediction], choices_given: bool, *, seed: int = 0
+) -> Metrics:
+    """Summarise what :func:`foreign_predictions` read.
+
+    Args:
+        predictions: The predictions.
+        choices_given: Whether the table has a column of choices.
+        seed: Seed of the bootstrap.
+
+    Raises:
+        DataError: When they cannot be scored.
+    """
     labels = {prediction.example.answer for prediction in predictions}
-    known = choices_column is not None or 2 <= len(labels) <= len(LETTERS)
+    known = choices_given or 2 <= len(labels) <= len(LETTERS)
     return evaluate(predictions, seed=seed, choices_known=known)
 
 

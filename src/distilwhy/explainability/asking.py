@@ -60,6 +60,17 @@ def answers_behind(
     return [list(islice(answers, len(texts))) for _, texts in groups]
 
 
+def own_answers(student: Student, explained: Sequence[Prediction]) -> list[str | None]:
+    """Return what a student answers behind its own rationales, read as behind any other.
+
+    Args:
+        student: The student.
+        explained: Its predictions, each with a rationale.
+    """
+    groups = [(prediction.example, [prediction.rationale or ""]) for prediction in explained]
+    return [answer for (answer,) in answers_behind(student, groups)]
+
+
 def likeliest(choices: Sequence[str], likelihoods: Sequence[float]) -> str | None:
     """Return the likeliest choice; ``None`` where different choices share the first place.
 

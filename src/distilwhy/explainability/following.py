@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from distilwhy.draws import draw
-from distilwhy.explainability.asking import answers_behind, student_read_by_rationale
+from distilwhy.explainability.asking import answers_behind, own_answers, student_read_by_rationale
 from distilwhy.explainability.figures import share_of
 from distilwhy.explainability.measures import MEASURES, Figure, ItemScores, Scored
 from distilwhy.explainability.perturbing import exchanged
@@ -24,10 +24,10 @@ class Following:
         """See :class:`Measure`."""
         student = student_read_by_rationale(subject)
         explained = subject.explained
-        own = answers_behind(student, [(p.example, [p.rationale or ""]) for p in explained])
+        own = own_answers(student, explained)
         asked = [
             (prediction, answer, *_argued(prediction, answer, subject))
-            for prediction, (answer,) in zip(explained, own, strict=True)
+            for prediction, answer in zip(explained, own, strict=True)
             if answer is not None
         ]
         forced = answers_behind(student, [(p.example, [text]) for p, _, _, text, _ in asked])

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from distilwhy.draws import draw
-from distilwhy.explainability.asking import answers_behind, student_read_by_rationale
+from distilwhy.explainability.asking import answers_behind, own_answers, student_read_by_rationale
 from distilwhy.explainability.figures import mean_of, share_of
 from distilwhy.explainability.measures import MEASURES, Figure, ItemScores, Scored
 from distilwhy.explainability.perturbing import (
@@ -34,11 +34,10 @@ class Perturbation:
     def score(self, subject: Subject) -> Scored:
         """See :class:`Measure`."""
         student = student_read_by_rationale(subject)
-        explained = [(p.example, p.rationale or "") for p in subject.explained]
-        own = answers_behind(student, [(example, [text]) for example, text in explained])
+        explained = subject.explained
         asked = [
-            (example, text, answer)
-            for (example, text), (answer,) in zip(explained, own, strict=True)
+            (p.example, p.rationale or "", answer)
+            for p, answer in zip(explained, own_answers(student, explained), strict=True)
             if answer is not None
         ]
         texts = [_perturbed(*item, subject.seed) for item in asked]

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Protocol
 
 from distilwhy.errors import ConfigError
 from distilwhy.generators.base import Generator, Scorer
 from distilwhy.judging.people import HumanRating
-from distilwhy.records import Annotation, DataKind, Example, Prediction
-
-Tags = Literal["learnt", "swapped", "dropped", "random"]
+from distilwhy.records import Annotation, DataKind, Example, Prediction, Tags
 
 EMBEDDER = "sentence-transformers/all-MiniLM-L6-v2"
 

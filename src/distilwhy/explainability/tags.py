@@ -9,8 +9,8 @@ from distilwhy.explainability.asking import student_of
 from distilwhy.explainability.figures import mean_of, share_of
 from distilwhy.explainability.measures import MEASURES, Figure, ItemScores, Score, Scored
 from distilwhy.explainability.subject import Subject
-from distilwhy.explainability.subject import Tags as Tag
 from distilwhy.records import Prediction
+from distilwhy.records import Tags as Tag
 
 OTHERS: tuple[Tag, ...] = ("dropped", "swapped", "random")
 NO_GOLD = "no right answer is known"

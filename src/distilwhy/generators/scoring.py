@@ -8,16 +8,18 @@ from itertools import takewhile
 from typing import Any
 
 import torch
+from torch.nn.utils.rnn import pad_sequence
 from transformers.modeling_outputs import BaseModelOutput
 
 from distilwhy.generators.continuations import pad_lines
 from distilwhy.models.logits import logits_only_at
+from distilwhy.models.packing import SHARED, shared_attention
 
 PASS_TOKENS = 4096
 """Tokens of a forward pass, padding counted."""
 
-OUTSIDE, SHARED = -2, -1
-"""In place of a text's number, where a position is padding or of what all texts begin with."""
+PADDING = -2
+"""In place of a text's number, where a position is of none."""
 
 
 @dataclass(frozen=True)
@@ -131,10 +133,10 @@ def _pass(model: Any, lines: Sequence[_Line], pad: int) -> Iterator[list[float]]
         select[row, sorted({place for part in line.parts for place, _ in part})] = True
     inputs: dict[str, Any] = {"attention_mask": mask}
     if any(len(line.parts) > 1 for line in lines):
-        owners = _padded([line.owners for line in lines], width, OUTSIDE)
-        places = _padded([line.places for line in lines], width, 0)
+        owners = pad_sequence([torch.tensor(x.owners) for x in lines], True, PADDING)
+        places = pad_sequence([torch.tensor(x.places) for x in lines], True)
         inputs = {
-            "attention_mask": _tree(owners).to(model.device),
+            "attention_mask": shared_attention(owners.to(model.device)),
             "position_ids": places.to(model.device),
         }
     with logits_only_at(model, select.to(model.device)):
@@ -157,14 +159,6 @@ def _chosen(logits: torch.Tensor, rows: torch.Tensor, labels: Sequence[int]) -> 
     logits = logits.float()
     rows, wanted = rows.to(logits.device), torch.tensor(labels, device=logits.device)
     return logits[rows, wanted] - logits.logsumexp(-1)[rows]
-
-
-def _tree(owners: torch.Tensor) -> torch.Tensor:
-    """Return which position attends to which: to earlier ones, shared or of its own text."""
-    queries, keys = owners[:, None, :, None], owners[:, None, None, :]
-    width = owners.shape[1]
-    earlier = torch.ones(width, width, dtype=torch.bool).tril()
-    return ((keys == queries) | (keys == SHARED)) & earlier
 
 
 def _neighbours(rows: Sequence[ScoredRow]) -> Iterator[list[int]]:
@@ -202,7 +196,3 @@ def _batches(lengths: Sequence[int]) -> Iterator[list[int]]:
         batch.append(place)
     if batch:
         yield batch
-
-
-def _padded(lines: Sequence[Sequence[int]], width: int, value: int) -> torch.Tensor:
-    return torch.tensor([[*line, *[value] * (width - len(line))] for line in lines])

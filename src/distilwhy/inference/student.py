@@ -6,7 +6,6 @@ import re
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
 
 from distilwhy.config import PredictionSettings
 from distilwhy.draws import stable_number
@@ -14,12 +13,10 @@ from distilwhy.generators.base import BegunPrompt, Decoding, Generated, generate
 from distilwhy.generators.transformers_local import LocalGenerator
 from distilwhy.models.precision import precision_name, resolve_precision
 from distilwhy.progress import progress_bar
-from distilwhy.records import Example, Prediction
+from distilwhy.records import Example, Prediction, Tags
 from distilwhy.students.load import StudentCard, load_student
 from distilwhy.students.views import Row, plain_source, source_text, with_tag_at_end
 from distilwhy.tasks.answers import parse_answer
-
-Tags = Literal["learnt", "swapped", "dropped", "random"]
 
 _FACTUAL = re.compile(
     r"^\s*(?:\[factual\]\s*)?(?:Answer:\s*)?(?P<rationale>.*?)\s*(?:So the answer is\b.*)?$",
@@ -29,6 +26,8 @@ _FACTUAL = re.compile(
 
 class TrainedStudent:
     """A student's folder, loaded and ready to be asked. Decoding is greedy.
+
+    What it was asked once it is not asked again: measures start from the same answers.
 
     Args:
         folder: The folder that training wrote.
@@ -48,6 +47,8 @@ class TrainedStudent:
         self.generator = LocalGenerator(
             loaded, self.settings.batch_size, self.card.max_source_tokens
         )
+        self._texts: dict[tuple[str, str], Generated] = {}
+        self._scores: dict[tuple[str, str, str], float] = {}
 
     @property
     def answers_after_rationale(self) -> bool:
@@ -79,9 +80,7 @@ class TrainedStudent:
         separate = settings.rationales and card.rationale_view not in (None, card.answer_view)
         views = [card.answer_view, card.rationale_view] if separate else [card.answer_view]
         prompts = [self._prompt(tags, view or "", e) for view in views for e in examples]
-        decoding = Decoding(max_new_tokens=settings.max_new_tokens)
-        with progress_bar("predict", len(prompts)) as advance:
-            texts = generate_all(self.generator, prompts, decoding, advance)
+        texts = self._written(prompts)
         answers = texts[: len(examples)]
         rationales: list[Generated | None] = [*texts[len(examples) :]]
         return [
@@ -112,9 +111,25 @@ class TrainedStudent:
         for place, example in enumerate(examples):
             rationale = rationales[place] if rationales else None
             asked += [self._answer_form(example, rationale, choice) for choice in example.choices]
-        prompts, answers = [prompt for prompt, _ in asked], [answer for _, answer in asked]
-        scores = iter(self.generator.score(prompts, answers))
+        scores = iter(self._scored(asked))
         return [tuple(next(scores) for _ in example.choices) for example in examples]
+
+    def _written(self, prompts: Sequence[str]) -> list[Generated]:
+        """Return the texts behind prompts, those from before where it was asked for them."""
+        new = {key: prompt for prompt in prompts if (key := _key(prompt)) not in self._texts}
+        decoding = Decoding(max_new_tokens=self.settings.max_new_tokens)
+        with progress_bar("predict", len(new)) as advance:
+            texts = generate_all(self.generator, list(new.values()), decoding, advance)
+        self._texts.update(zip(new, texts, strict=True))
+        return [self._texts[_key(prompt)] for prompt in prompts]
+
+    def _scored(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
+        """Return the log-likelihood of each text behind its prompt, likewise."""
+        keys = [(*_key(prompt), text) for prompt, text in pairs]
+        new = {k: pair for k, pair in zip(keys, pairs, strict=True) if k not in self._scores}
+        prompts, texts = [prompt for prompt, _ in new.values()], [text for _, text in new.values()]
+        self._scores.update(zip(new, self.generator.score(prompts, texts), strict=True))
+        return [self._scores[key] for key in keys]
 
     def _answer_form(self, example: Example, rationale: str | None, choice: str) -> tuple[str, str]:
         """Return what is read before the answer, and the text of an answer with a choice."""
@@ -147,6 +162,13 @@ class TrainedStudent:
     def _learnt_from_input(self) -> bool:
         form = self.card.condition.counterfactual_form
         return "counterfactual" in self.card.weights and form == "input"
+
+
+def _key(prompt: str) -> tuple[str, str]:
+    """Return what makes two prompts the same: their text, and what a text behind it begins with."""
+    if isinstance(prompt, BegunPrompt):
+        return prompt.prompt, prompt.beginning
+    return prompt, ""
 
 
 def _drawn_word(view: str, example: Example) -> str:

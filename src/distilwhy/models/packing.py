@@ -11,6 +11,24 @@ from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer
 
 FORBIDDEN = -1e9
+SHARED = -1
+"""In place of a text's number, where a position is of the beginning that all texts share."""
+
+
+def shared_attention(owners: torch.Tensor) -> torch.Tensor:
+    """Return which positions of a line attend to which: each to earlier ones, shared or its own.
+
+    Args:
+        owners: int64, [lines, positions], the number of the text that each is of, from 0, or
+            :data:`SHARED`; any other number keeps positions, such as padding, to themselves.
+
+    Returns:
+        bool, [lines, 1, queries, keys], as models with fused attention take it in any precision.
+    """
+    queries, keys = owners[:, None, :, None], owners[:, None, None, :]
+    width = owners.shape[1]
+    earlier = torch.ones(width, width, dtype=torch.bool, device=owners.device).tril()
+    return ((keys == queries) | (keys == SHARED)) & earlier
 
 
 @torch.inference_mode()
@@ -81,12 +99,11 @@ def _try_shared(model: Any) -> tuple[torch.Tensor, torch.Tensor]:
         model(input_ids=torch.tensor([[*source, *text]], device=model.device)).logits[0, 4:]
         for text in texts
     ]
-    owners = torch.tensor([0, 0, 0, 0, 1, 1, 2, 2, 2])
-    allowed = ((owners[:, None] == owners) | (owners == 0)).tril()
+    owners = torch.tensor([[*[SHARED] * 4, 0, 0, 1, 1, 1]], device=model.device)
     shared = model(
         input_ids=torch.tensor([[*source, *texts[0], *texts[1]]], device=model.device),
         position_ids=torch.tensor([[0, 1, 2, 3, 4, 5, 4, 5, 6]], device=model.device),
-        attention_mask=allowed[None, None].to(model.device),
+        attention_mask=shared_attention(owners),
         use_cache=False,
     ).logits[0, 4:]
     return torch.cat(rows), shared

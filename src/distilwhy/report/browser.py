@@ -44,14 +44,7 @@ def browser_content(entries: Sequence[Entry]) -> dict[str, Any]:
         for entry in shown
         for prediction in entry.predictions
     }
-    answers = [
-        {
-            prediction.example.id: _answer(prediction, judged.get(prediction.example.id, NONE))
-            for prediction in entry.predictions
-        }
-        for entry in shown
-        for judged in (_judged(entry),)
-    ]
+    answers = [_answers(entry) for entry in shown]
     predictors = sum(entry.kind != "baseline" for entry in entries)
     return {
         "entries": [{"name": entry.name, "facets": _facets(entry)} for entry in shown],
@@ -101,6 +94,15 @@ def _question(example: Example, answers: list[dict[str, Any] | None]) -> dict[st
         "choices": list(example.choices),
         "right": example.choices.index(example.answer) if example.answer is not None else -1,
         "answers": answers,
+    }
+
+
+def _answers(entry: Entry) -> dict[str, dict[str, Any]]:
+    """Return an entry's answers by example."""
+    judged = _judged(entry)
+    return {
+        prediction.example.id: _answer(prediction, judged.get(prediction.example.id, NONE))
+        for prediction in entry.predictions
     }
 
 

@@ -15,7 +15,6 @@ from distilwhy.report.figures import (
     altair_module,
     svg_of,
 )
-from distilwhy.report.measure_tables import headline_figure
 
 WIDTH = 560
 NAMES = 240
@@ -75,12 +74,13 @@ def measure_svg(entries: Sequence[Entry], measure: str, figure: str) -> str | No
     return svg_of(chart, f"{measure}, {figure}, with 95 % interval: {spoken}.")
 
 
-def plane_svg(entries: Sequence[Entry], measure: str) -> str | None:
-    """Draw accuracy against a measure of explanations, intervals both ways.
+def plane_svg(entries: Sequence[Entry], measure: str, figure: str) -> str | None:
+    """Draw accuracy against a figure of explanations, intervals both ways.
 
     Args:
         entries: The entries.
-        measure: The measure whose headline figure is drawn.
+        measure: The measure.
+        figure: The name of its figure.
 
     Returns:
         The SVG; ``None`` where fewer than two entries have the figure.
@@ -88,24 +88,16 @@ def plane_svg(entries: Sequence[Entry], measure: str) -> str | None:
     Raises:
         MissingExtraError: When altair or vl-convert is not installed.
     """
-    rows: list[dict[str, Any]] = []
-    for entry in entries:
-        figure = headline_figure(entry, measure)
-        if figure is None or figure.value is None:
-            continue
-        rows.append(
-            {
-                "number": len(rows) + 1,
-                "name": entry.name,
-                "kind": entry.kind,
-                "accuracy": entry.metrics.accuracy,
-                "acc_low": entry.metrics.ci_low,
-                "acc_high": entry.metrics.ci_high,
-                "value": figure.value,
-                "low": figure.value if figure.ci_low is None else figure.ci_low,
-                "high": figure.value if figure.ci_high is None else figure.ci_high,
-            }
-        )
+    rows = [
+        {
+            **row,
+            "accuracy": entry.metrics.accuracy,
+            "acc_low": entry.metrics.ci_low,
+            "acc_high": entry.metrics.ci_high,
+        }
+        for entry in entries
+        if (row := _row(entry, measure, figure))
+    ]
     if len(rows) < 2:
         return None
     alt = altair_module()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from distilwhy.explainability import Figure, MeasureResult
+from distilwhy.explainability import MeasureResult
 from distilwhy.report import formats
 from distilwhy.report.data import Entry, ReportData
 from distilwhy.report.table import Cell, Column, Table, count_cell, text_cell
@@ -14,8 +14,8 @@ NAME = Column("Predictor", numeric=False)
 HEADLINES = {
     "judge": "quality",
     "simulatability": "las",
-    "consistency": "consistent",
-    "following": "follows",
+    "consistency": "hidden",
+    "following": "followed",
     "perturbation": "area_over_curve",
     "robustness": "answer_stays",
     "overlap": "chrf",
@@ -31,7 +31,7 @@ def leaderboard(data: ReportData) -> Table | None:
 
     Entries are ordered by accuracy. ``None`` where nothing was measured.
     """
-    measured = _ordered_names(data)
+    measured = headlines(data)
     if not measured:
         return None
     columns = [NAME, Column("value", "Accuracy"), Column("95 % interval", "Accuracy")]
@@ -50,27 +50,11 @@ def leaderboard(data: ReportData) -> Table | None:
     return Table("leaderboard", caption, tuple(columns), rows, note)
 
 
-def measure_tables(data: ReportData) -> dict[str, Table]:
-    """Return one table a measure: all its figures of every entry, or why there are none."""
-    return {name: _measure_table(data, name) for name in _ordered_names(data)}
+def headlines(data: ReportData) -> dict[str, str]:
+    """Return the measures made, in the order of the report, and the figure that stands for each.
 
-
-def headline_name(data: ReportData, measure: str) -> str:
-    """Return the name of the figure that stands for a measure; empty where it has none."""
-    return _ordered_names(data).get(measure, "")
-
-
-def headline_figure(entry: Entry, measure: str) -> Figure | None:
-    """Return the figure that stands for a measure; ``None`` where it was not made or applied."""
-    result = entry.measure(measure)
-    if result is None or not result.figures:
-        return None
-    wanted = HEADLINES.get(measure)
-    return result.figures.get(wanted or "") or next(iter(result.figures.values()))
-
-
-def _ordered_names(data: ReportData) -> dict[str, str]:
-    """Return the measures made, in the order of the report, and the figure that stands for each."""
+    The name is empty where a measure has no figure.
+    """
     found: dict[str, str] = {}
     for result in (result for entry in data.entries for result in entry.measures):
         if result.measure not in found or not found[result.measure]:
@@ -103,7 +87,8 @@ def _leaderboard_row(entry: Entry, measured: dict[str, str]) -> tuple[Cell, ...]
     return tuple(row)
 
 
-def _measure_table(data: ReportData, measure: str) -> Table:
+def measure_table(data: ReportData, measure: str) -> Table:
+    """Return all figures of a measure for every entry, or why there are none."""
     found = [(entry, result) for entry in data.entries if (result := entry.measure(measure))]
     names = list(dict.fromkeys(name for _, result in found for name in result.figures))
     columns = [NAME]

@@ -28,7 +28,7 @@ from distilwhy.report.figures import (
 )
 from distilwhy.report.findings import headline
 from distilwhy.report.measure_figures import MeasureFigure, measure_svg, plane_svg
-from distilwhy.report.measure_tables import headline_name, leaderboard, measure_tables
+from distilwhy.report.measure_tables import headlines, leaderboard, measure_table
 from distilwhy.report.seeds import collapsed_table, seeds_table
 from distilwhy.report.table import grid_table
 from distilwhy.report.training_tables import control_table, source_table
@@ -173,12 +173,13 @@ def _measures(data: ReportData) -> dict[str, Any]:
     """Return the tables and figures of what measures found."""
     items = []
     plane = None
-    for name, table in measure_tables(data).items():
-        figure = headline_name(data, name)
+    for name, figure in headlines(data).items():
         svg = measure_svg(data.entries, name, figure)
         drawn = [MeasureFigure(name, figure, Markup(svg))] if svg else []  # noqa: S704
-        items.append({"table": table, "figures": drawn})
-        across = plane_svg(data.entries, name) if plane is None and name != "surface" else None
+        items.append({"table": measure_table(data, name), "figures": drawn})
+        across = (
+            plane_svg(data.entries, name, figure) if plane is None and name != "surface" else None
+        )
         if across:
             plane = MeasureFigure(name, figure, Markup(across))  # noqa: S704
     return {"measures": items, "plane": plane}

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import torch
 
+from distilwhy.models.packing import SHARED, shared_attention
 from distilwhy.students.bins import fit_lengths, fit_pairs
 from distilwhy.students.rows import Batch, EncodedRow, read_once
 
@@ -123,20 +124,15 @@ def shared_lines(bundles: Sequence[Sequence[EncodedRow]], pad: int) -> Batch:
     bins = fit_lengths([len(line.ids) for line in laid])
     lines = [[laid[index] for index in members] for members in bins]
     bundle = _padded([_owners(len(part.ids) for part in line) for line in lines], -1)
-    target = _padded([[t for part in line for t in part.targets] for line in lines], SOURCE)
-    own = (target == SOURCE)[:, None, None, :] | _same(target, target)
+    target = _padded([[t for part in line for t in part.targets] for line in lines], SHARED)
     return {
         "input_ids": _padded([[i for part in line for i in part.ids] for line in lines], pad),
         "position_ids": _padded([[p for part in line for p in part.places] for line in lines], 0),
-        "attention_mask": _same(bundle, bundle) & _earlier(bundle) & own,
+        "attention_mask": _same(bundle, bundle) & shared_attention(target),
         "select": _padded([[s for part in line for s in part.counted] for line in lines], False),
         **_labels([row for members in bins for index in members for row in bundles[index]]),
         "tokens": torch.tensor(sum(len(line.ids) for line in laid)),
     }
-
-
-SOURCE = -1
-"""In place of a target's number, where a position is of the source."""
 
 
 class _Laid(NamedTuple):
@@ -152,7 +148,7 @@ class _Laid(NamedTuple):
 def _laid(bundle: Sequence[EncodedRow]) -> _Laid:
     source = len(bundle[0].source)
     first, flags = _causal_line(bundle[0])
-    laid = _Laid(first[:source], list(range(source)), [SOURCE] * source, flags[:source])
+    laid = _Laid(first[:source], list(range(source)), [SHARED] * source, flags[:source])
     for number, row in enumerate(bundle):
         line, flags = _causal_line(row)
         laid.ids.extend(line[source:])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -113,17 +113,7 @@ class NearDuplicates:
             known = len(self._known)
             self.add(part, "")
             similar = self._similar(known)
-            for number in range(len(part)):
-                places = slice(similar.indptr[number], similar.indptr[number + 1])
-                pairs = [
-                    (float(value), -int(place))
-                    for place, value in zip(
-                        similar.indices[places], similar.data[places], strict=True
-                    )
-                    if place < known
-                ]
-                best = max(pairs, default=None)
-                found.append(None if best is None else Twin(*self._known[-best[1]], best[0]))
+            found += [self._nearest(similar, n, range(known)) for n in range(len(part))]
             self._keep(known, [])
         return found
 
@@ -133,22 +123,34 @@ class NearDuplicates:
         similar = self._similar(known)
         fresh: list[int] = []
         twins: list[Twin | None] = []
+        allowed = set(range(known))
         for number in range(len(examples)):
-            found = slice(similar.indptr[number], similar.indptr[number + 1])
-            allowed = {known + other for other in fresh}
-            pairs = [
-                (float(value), -int(place))
-                for place, value in zip(similar.indices[found], similar.data[found], strict=True)
-                if place < known or place in allowed
-            ]
-            if pairs:
-                value, place = max(pairs)
-                twins.append(Twin(*self._known[-place], value))
-            else:
-                twins.append(None)
+            twin = self._nearest(similar, number, allowed)
+            twins.append(twin)
+            if twin is None:
                 fresh.append(number)
+                allowed.add(known + number)
         self._keep(known, fresh)
         return twins
+
+    def _nearest(self, similar: Any, number: int, allowed: Container[int]) -> Twin | None:
+        """Return the most similar of the examples allowed; of equals the first.
+
+        Args:
+            similar: What :meth:`_similar` returned.
+            number: Which of the new examples.
+            allowed: Places that a twin may have.
+        """
+        found = slice(similar.indptr[number], similar.indptr[number + 1])
+        pairs = [
+            (float(value), -int(place))
+            for place, value in zip(similar.indices[found], similar.data[found], strict=True)
+            if place in allowed
+        ]
+        if not pairs:
+            return None
+        value, place = max(pairs)
+        return Twin(*self._known[-place], value)
 
     def _add(self, example: Example, origin: str) -> None:
         self._known.append((origin, example.id))
